@@ -1,0 +1,1 @@
+"""Descant on Ray: everything of the project that imports ray."""

@@ -1,0 +1,131 @@
+"""The runner ``ray``: the engine's training loop on the workers of a Ray cluster.
+
+Ray Train starts the workers, joins them into a process group and replaces them when one is lost. All that lasts is
+the run folder's: the workers write checkpoints and rows there and start from the last checkpoint; this process reads
+the rows as they come, and asks the workers to stop by a file.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from descant.errors import RunError
+from descant.run.failure import Failure, clear_failure
+from descant.run.follow import RowFollower
+from descant.run.request import RunRequest
+from descant.run.stopping import StopFile, on_interrupt
+from descant_cluster.session import cluster
+from descant_cluster.settings import Placement
+
+POLL_S = 0.1
+
+
+def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) -> None:
+    """Train on Ray until the run is finished or has stopped at the user's wish.
+
+    Args:
+        request: what to train; its run folder is one that all workers see.
+        on_row: called, in this thread, with each row that the run adds to ``metrics.jsonl``.
+
+    Raises:
+        UserError: the cluster can never hold the workers, or what a worker found wrong with the recipe.
+        RunError: the run could not go on, or lost its workers too often.
+        KeyboardInterrupt: a second Ctrl-C, or one before any worker trained.
+    """
+    placement = Placement.from_recipe(request.recipe["run"])
+    folder = Path(request.folder)
+    stop = StopFile(folder)
+    stop.clear()
+    clear_failure(folder)
+    follower = RowFollower(folder / "metrics.jsonl")
+    try:
+        with cluster(placement) as resources, on_interrupt(stop.request):
+            placement.check_room(resources)
+            fit = _Fit(request, placement, placement.gpus(resources))
+            while fit.is_running(POLL_S) and Failure.read(folder) is None:
+                for row in follower.poll():
+                    on_row(row)
+    finally:
+        stop.clear()
+        shutil.rmtree(folder / ".ray", ignore_errors=True)
+    for row in follower.poll():
+        on_row(row)
+    failure = Failure.read(folder)
+    if failure is not None:
+        raise failure.exception()
+    if fit.error is not None:
+        raise RunError(_sentence(fit.error, placement)) from fit.error
+
+
+class _Fit:
+    """Ray Train's ``fit`` in a thread of its own.
+
+    ``fit`` blocks, and in the main thread it would take Ctrl-C as the order to kill the workers.
+    """
+
+    def __init__(self, request: RunRequest, placement: Placement, gpus_per_worker: float) -> None:
+        self.error: BaseException | None = None
+        self._trainer = _trainer(request, placement, gpus_per_worker)
+        self._thread = threading.Thread(target=self._run, name="ray-train-fit", daemon=True)
+        self._thread.start()
+
+    def is_running(self, wait_s: float) -> bool:
+        """Wait up to ``wait_s`` for the end and return whether it has not come."""
+        self._thread.join(wait_s)
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._trainer.fit()
+        except BaseException as error:  # handed to the thread that waits
+            self.error = error
+
+
+def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) -> Any:
+    from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
+
+    from descant_cluster.trainer import LocalTrainer, ShardTrainer
+    from descant_cluster.worker import train
+
+    resources = {"CPU": float(placement.cpus_per_worker)}
+    if gpus_per_worker:
+        resources["GPU"] = gpus_per_worker
+    workers = (placement.least_workers, placement.most_workers) if placement.is_elastic else placement.least_workers
+    trainer = LocalTrainer if placement.address is None else ShardTrainer
+    return trainer(
+        train,
+        train_loop_config={"request": request.to_json()},
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=bool(gpus_per_worker), resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            # A name used twice would make Ray Train continue its record of an earlier run.
+            name=uuid.uuid4().hex,
+            storage_path=str(Path(request.folder) / ".ray"),
+            failure_config=FailureConfig(max_failures=placement.max_failures),
+            worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": str(placement.cpus_per_worker)}},
+        ),
+    )
+
+
+def _sentence(error: BaseException, placement: Placement) -> str:
+    from ray.train import WorkerGroupError
+
+    if isinstance(error, WorkerGroupError):
+        causes = {
+            f"{type(cause).__name__}: {str(cause).strip().splitlines()[0]}" for cause in error.worker_failures.values()
+        }
+        return (
+            f"workers were lost more often than run.max_failures={placement.max_failures} allows, the last time by "
+            f"{'; '.join(sorted(causes))}; the same command continues from the last checkpoint"
+        )
+    return f"Ray Train ended the run: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip() or 'no reason given'}".splitlines()[0]

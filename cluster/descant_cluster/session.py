@@ -1,0 +1,82 @@
+"""A Ray cluster for the length of one run: one of this machine's own, or one that is running already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from descant.errors import RunError
+from descant_cluster.settings import Placement
+
+# Read by Ray when it starts; whatever the user has set stays.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths in recipes are relative to where the user stands
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # the default of 2 s delays the start, each report and the end
+    "RAY_TRAIN_METRICS_ENABLED": "0",  # rows go to the run folder
+    "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "2",  # of a group that has lost a rank nothing orderly is to come
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker that asked for no GPU sees none
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # workers that end with the run are no news
+}
+_LOCAL_ENVIRONMENT = {
+    "RAY_worker_niceness": "0",  # the default of 15 starves workers on a machine that does anything else
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away; it would be one more process
+}
+
+
+@contextmanager
+def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
+    """Join the cluster that ``placement`` names, or start one here, and leave it at the end of the block.
+
+    Yields:
+        what the cluster has or may grow to: ``{"CPU": 8.0, "GPU": 1.0, …}``.
+
+    Raises:
+        RunError: nobody answers at the address.
+    """
+    settings = _ENVIRONMENT if placement.address else _ENVIRONMENT | _LOCAL_ENVIRONMENT
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    try:
+        _start(placement)
+        yield _resources()
+    finally:
+        ray.shutdown()
+
+
+def _start(placement: Placement) -> None:
+    import ray
+
+    # While Ray's processes start, this one would only wait.
+    imports = threading.Thread(target=import_module, args=("descant_cluster.trainer",))
+    imports.start()
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if placement.address is None:
+            ray.init(address="local", num_cpus=placement.local_cpus(), include_dashboard=False, **quiet)
+        else:
+            ray.init(address=placement.address, **quiet)
+    except (ConnectionError, ValueError) as error:
+        if placement.address is None:
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise RunError(f"no Ray cluster answers at run.address={placement.address}: {reason}") from error
+    finally:
+        imports.join()
+
+
+def _resources() -> dict[str, float]:
+    import ray
+    from ray._private.state import state
+
+    there: dict[str, float] = dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+    for name, most in (state.get_max_resources_from_cluster_config() or {}).items():
+        there[name] = max(float(most), there.get(name, 0.0))
+    return there

@@ -1,0 +1,70 @@
+"""Descant: train a main task with the help of auxiliary tasks, and see whether they helped.
+
+Names are imported when first used, so that ``import descant`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from descant.api import load, train
+    from descant.errors import RunError, UserError
+    from descant.run.launch import Run
+    from descant.run.trained import Trained
+    from descant.tasks import (
+        BinaryAttributes,
+        Classification,
+        Landmarks,
+        Reconstruction,
+        Regression,
+        Task,
+        register_task,
+    )
+    from descant.trunks import Trunk, register_trunk
+
+_PLACES = {
+    "load": "descant.api",
+    "train": "descant.api",
+    "RunError": "descant.errors",
+    "UserError": "descant.errors",
+    "Run": "descant.run.launch",
+    "Trained": "descant.run.trained",
+    "BinaryAttributes": "descant.tasks",
+    "Classification": "descant.tasks",
+    "Landmarks": "descant.tasks",
+    "Reconstruction": "descant.tasks",
+    "Regression": "descant.tasks",
+    "Task": "descant.tasks",
+    "register_task": "descant.tasks",
+    "Trunk": "descant.trunks",
+    "register_trunk": "descant.trunks",
+}
+
+__all__ = [
+    "BinaryAttributes",
+    "Classification",
+    "Landmarks",
+    "Reconstruction",
+    "Regression",
+    "Run",
+    "RunError",
+    "Task",
+    "Trained",
+    "Trunk",
+    "UserError",
+    "__version__",
+    "load",
+    "register_task",
+    "register_trunk",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'descant' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)

@@ -1,0 +1,6 @@
+"""``python -m descant``."""
+
+from descant.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,19 @@
+"""Fixed or scheduled weights: what the recipe's ``tasks.<name>.weight`` says, and nothing more."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+
+from descant.balance.base import LossBalancer, balancers
+from descant.lazy import torch
+
+
+@balancers.register("static")
+class Static(LossBalancer):
+    """Σ w_i ℓ_i with the recipe's weights: hard to beat when they are tuned (Xin et al. 2022)."""
+
+    needs = "nothing"
+
+    def weights(self, losses_K: Float[torch.Tensor, K]) -> Float[torch.Tensor, K]:
+        """Return ones."""
+        return torch.ones_like(losses_K)

@@ -1,0 +1,125 @@
+"""Progress of a run: a bar on a terminal, plain lines in a pipe; and the table at its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from descant.run.launch import Run
+from descant.run.log import Row
+
+
+class Display:
+    """Shows rows as they come.
+
+    Args:
+        main: the main task, whose numbers are shown.
+    """
+
+    def __init__(self, main: str) -> None:
+        self._main = main
+        self._console = Console()
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._steps = self._bar.add_task("train", total=None, epoch=1, text="starting")
+        self._speed = ""
+        self._evaluation: tuple[str, list[Row]] | None = None
+
+    def __enter__(self) -> Display:
+        """Start the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._print_evaluation()
+        self._bar.stop()
+
+    def row(self, row: Row) -> None:
+        """Show one row."""
+        task, metric, value = row["task"], row["metric"], row["value"]
+        if metric == "steps" and task is None:
+            self._bar.update(self._steps, total=value, completed=row["step"])
+        elif metric == "throughput_samples_s":
+            self._speed = f"{value:.0f} samples/s"
+        elif row["split"] == "train" and metric == "loss" and task == self._main:
+            text = f"{task} loss {value:.4f}, {self._speed}"
+            self._bar.update(self._steps, completed=row["step"], epoch=row["epoch"] + 1, text=text)
+        if row["split"] != "train":
+            self._collect(row)
+        elif self._evaluation is not None:
+            self._print_evaluation()
+
+    def _collect(self, row: Row) -> None:
+        """Keep the rows of one evaluation together, to be one line."""
+        place = f"epoch {row['epoch'] + 1}: {row['split']}"
+        if self._evaluation is not None and self._evaluation[0] != place:
+            self._print_evaluation()
+        if self._evaluation is None:
+            self._evaluation = (place, [])
+        self._evaluation[1].append(row)
+
+    def _print_evaluation(self) -> None:
+        if self._evaluation is None:
+            return
+        place, rows = self._evaluation
+        self._evaluation = None
+        numbers: dict[str, list[str]] = {}
+        for row in rows:
+            value = "-" if row["value"] is None else f"{row['value']:.4f}"
+            numbers.setdefault(row["task"], []).append(f"{row['metric']} {value}")
+        text = "; ".join(f"{task} {', '.join(found)}" for task, found in numbers.items())
+        speed = f"  ({self._speed})" if self._speed else ""
+        self._console.print(f"{place}: {text}{speed}", highlight=False, soft_wrap=True)
+
+
+def print_result(run: Run) -> None:
+    """Print the table of a finished run, and where to look."""
+    table = Table(title=f"{run.folder.name}: best epoch {run.summary['main']['epoch'] + 1}", title_justify="left")
+    for column in ("task", "role", "metric"):
+        table.add_column(column, no_wrap=True)
+    for column in ("validation", "test", "chance"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for task, found in run.summary["tasks"].items():
+        for metric, value in found["best"].items():
+            tested = (found["test"] or {}).get(metric)
+            row = (_number(value), _number(tested), _number(found["chance"].get(metric)))
+            table.add_row(task, found["role"], metric, *row)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    speed = run.summary["throughput_samples_s"]
+    console.print(
+        f"{run.summary['data']['consumed']} samples in {run.summary['wall_s']:.0f} s ({speed:.0f} samples/s), "
+        f"{run.summary['data']['quarantined']} quarantined, resumed {run.summary['resumed']} times",
+        highlight=False,
+        soft_wrap=True,
+    )
+    _print_places(console, run)
+
+
+def _print_places(console: Console, run: Run) -> None:
+    places: Mapping[str, Any] = {
+        "report and figures": run.folder / "report.html",
+        "TensorBoard": f"tensorboard --logdir {run.folder / 'tensorboard'}",
+    }
+    for what, place in places.items():
+        console.print(f"{what}: {place}", highlight=False, soft_wrap=True)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

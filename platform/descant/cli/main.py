@@ -1,0 +1,77 @@
+"""The command line. Sub-commands import what is slow only when they run, so that help answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+COMMANDS = ("train", "evaluate", "predict", "compare", "pack", "data", "tasks", "recipes", "balancers")
+
+
+def run() -> None:
+    """Be the program ``descant``."""
+    sys.exit(main())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = _parse(words)
+    try:
+        code: int = given.main(given)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("descant: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        return _explain(error, given.debug)
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """Parse in two steps, so that only the command's own module is imported, and options may stand anywhere."""
+    if not words or words[0] not in COMMANDS:
+        _overview().parse_args(words)
+    module = importlib.import_module(f"descant.cli.{words[0]}")
+    parser = argparse.ArgumentParser(prog=f"descant {words[0]}", description=module.HELP)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    module.configure(parser)
+    parser.set_defaults(main=module.main)
+    # argparse cannot mix options and positional arguments where a command has actions of its own.
+    parse = parser.parse_args if getattr(module, "HAS_ACTIONS", False) else parser.parse_intermixed_args
+    return parse(words[1:])
+
+
+def _overview() -> argparse.ArgumentParser:
+    from descant import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="descant", description="Train a main task with the help of auxiliary tasks, and see whether they helped."
+    )
+    parser.add_argument("--version", action="version", version=f"descant {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        commands.add_parser(name, help=importlib.import_module(f"descant.cli.{name}").HELP)
+    return parser
+
+
+def _explain(error: Exception, debug: bool) -> int:
+    from descant.errors import Interrupted, UserError
+
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, Interrupted):
+        print(f"descant: {error}" if str(error) else "descant: interrupted", file=sys.stderr)
+        return 130
+    expected = type(error).__module__ == "descant.errors"
+    sentence = str(error) if expected else f"{type(error).__name__}: {error}"
+    hint = "" if debug or expected else " (--debug shows where)"
+    print(f"descant: {sentence}{hint}", file=sys.stderr)
+    return 2 if isinstance(error, UserError) else 1

@@ -1,0 +1,36 @@
+"""``descant train RECIPE [key=value …]``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+
+HELP = "train a recipe, on Ray or (run=inline) in this process"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("recipe", metavar="RECIPE", help="a shipped recipe (see 'descant recipes') or a YAML file")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as trainer.epochs=3 run.workers=2 tasks.smile.weight=0.1"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train, with progress, and print a table of what came of it."""
+    from descant.cli.display import Display, print_result
+    from descant.run.launch import prepare
+
+    launch = prepare(args.recipe, args.overrides)
+    print(f"run folder: {launch.folder.path}", flush=True)
+    if launch.is_finished:
+        print("this run is finished; to train again give a new run.name, or resume=true with more epochs")
+    with Display(launch.recipe.main) as display:
+        run = launch.run(display.row)
+    if run.status == "interrupted":
+        command = shlex.join(["descant", "train", args.recipe, *args.overrides])
+        print(f"interrupted; the checkpoint is written. To go on: {command}", file=sys.stderr)
+        return 130
+    print_result(run)
+    return 0

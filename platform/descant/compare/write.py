@@ -1,0 +1,27 @@
+"""The files of a comparison: comparison.json, its figures, and report.html."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from descant.compare.compare import Comparison
+from descant.report.comparison_figures import curves_figure, differences_figure
+from descant.report.drawing import save
+from descant.report.files import write_atomic
+from descant.report.html import write_comparison_report
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> Path:
+    """Write all files of a comparison into a folder and return the report's path.
+
+    Beside ``report.html`` there are ``comparison.json`` and, where there is something to draw, ``curves`` and
+    ``differences``, each as .png and .svg.
+    """
+    write_atomic(folder / "comparison.json", json.dumps(comparison.to_json(), indent=1) + "\n")
+    figures = {"curves": curves_figure(comparison), "differences": differences_figure(comparison)}
+    for name, figure in figures.items():
+        if figure is not None:
+            save(figure, folder / f"{name}.png")
+            save(figure, folder / f"{name}.svg")
+    return write_comparison_report(comparison, folder)

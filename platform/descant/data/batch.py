@@ -1,0 +1,88 @@
+"""A batch: what loaders hand to the training loop.
+
+Shapes: B rows (samples times evaluation views for inputs, samples for the rest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BadSample:
+    """A sample, or a label of it, that could not be used; it keeps its place in the order, masked out.
+
+    Attributes:
+        stage: ``read``, ``decode`` or ``label``.
+        error: the reason in plain words.
+    """
+
+    shard: str
+    key: str
+    stage: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Stacked samples.
+
+    Attributes:
+        keys: the samples' keys.
+        arrays: per input, the stacked arrays of its views, before ``Input.finish``.
+        targets: per task with a label, the stacked targets; rows without a label hold any value.
+        present: per task, which samples teach it, (B,).
+        valid: which rows count at all, (B,): not padding, and readable.
+        views: how many views of each sample the inputs hold, side by side.
+        positions: how many positions of the epoch this batch stands for (padding not counted).
+        bad: what could not be used.
+    """
+
+    keys: list[str]
+    arrays: dict[str, dict[str, Tensor]]
+    targets: dict[str, Tensor]
+    present: dict[str, Tensor]
+    valid: Tensor
+    views: int = 1
+    positions: int = 0
+    bad: list[BadSample] = field(default_factory=list)
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory; called by torch's DataLoader."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """Return the samples from ``start`` to ``stop``: a micro-batch."""
+        if start == 0 and stop >= len(self.keys):
+            return self
+        views = self.views
+        return replace(
+            self,
+            keys=self.keys[start:stop],
+            arrays={
+                name: {part: array[start * views : stop * views] for part, array in arrays.items()}
+                for name, arrays in self.arrays.items()
+            },
+            targets={name: target[start:stop] for name, target in self.targets.items()},
+            present={name: mask[start:stop] for name, mask in self.present.items()},
+            valid=self.valid[start:stop],
+        )
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        return replace(
+            self,
+            arrays={
+                name: {part: function(array) for part, array in arrays.items()} for name, arrays in self.arrays.items()
+            },
+            targets={name: function(target) for name, target in self.targets.items()},
+            present={name: function(mask) for name, mask in self.present.items()},
+            valid=function(self.valid),
+        )

@@ -1,0 +1,141 @@
+"""Makes batches: reads, decodes and stacks the samples of one rank's slice, in the loader's processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from descant.data.batch import BadSample, Batch
+from descant.data.order import Order, TrainingOrder, sample_rng
+from descant.data.reader import SplitReader
+from descant.inputs.base import Input, View
+from descant.tasks.base import BadLabel, Task
+
+Place = tuple[int, int]
+"""(epoch, batch)"""
+
+
+class BatchMaker(Dataset[Batch]):
+    """A map from (epoch, batch) to this rank's batch: torch's DataLoader deals the places to its processes in turn.
+
+    Args:
+        reader: the split.
+        order: which samples are in which batch.
+        inputs: the recipe's inputs by name.
+        tasks: the recipe's tasks by name.
+    """
+
+    def __init__(
+        self, reader: SplitReader, order: Order, inputs: Mapping[str, Input], tasks: Mapping[str, Task]
+    ) -> None:
+        self.reader, self.order, self.inputs = reader, order, inputs
+        self.labelled = {name: task for name, task in tasks.items() if task.label is not None}
+        self.unlabelled = [name for name, task in tasks.items() if task.label is None]
+
+    def __getitem__(self, place: Place) -> Batch:
+        """Return the batch at (epoch, batch)."""
+        epoch, batch = place
+        rows = self.order.slice(epoch, batch)
+        bad: list[BadSample] = []
+        samples = [
+            self._sample(int(sample), epoch, int(position), bad)
+            for sample, position in zip(rows.samples, rows.positions, strict=True)
+        ]
+        valid = rows.valid & np.asarray([sample.readable for sample in samples])
+        return self._stack(samples, valid, int(rows.valid.sum()), bad)
+
+    def _sample(self, sample: int, epoch: int, position: int, bad: list[BadSample]) -> _Sample:
+        index, row = self.reader.locate(sample)
+        key, shard = index.keys[row], index.path.name
+        try:
+            views = self._views(sample, epoch, position)
+            labels = self.reader.labels(sample)
+        except ValueError as error:
+            bad.append(BadSample(shard, key, "decode", str(error)))
+            blanks = {name: [input.blank()] * getattr(input, "views", 1) for name, input in self.inputs.items()}
+            return _Sample(key, blanks, {}, readable=False)
+        targets = {}
+        for name, task in self.labelled.items():
+            label = labels.get(task.label)
+            if label is None:
+                continue
+            try:
+                targets[name] = task.target(label, {input: views[input][0] for input in views})
+            except BadLabel as error:
+                bad.append(BadSample(shard, key, "label", f"{name}: {error}"))
+        return _Sample(key, views, targets, readable=True)
+
+    def _views(self, sample: int, epoch: int, position: int) -> dict[str, list[View]]:
+        views: dict[str, list[View]] = {}
+        rng = sample_rng(self.order.seed, epoch, position) if isinstance(self.order, TrainingOrder) else None
+        for name, input in self.inputs.items():
+            member = self.reader.member(sample, input.field.extension or "")
+            if member is None:
+                raise ValueError(f"the sample has no {input.field.extension!r} member for the input {name!r}")
+            decoded = input.decode(member)
+            views[name] = input.evaluation_views(decoded) if rng is None else [input.train_view(decoded, rng)]
+        return views
+
+    def _stack(self, samples: Sequence[_Sample], valid: np.ndarray, positions: int, bad: list[BadSample]) -> Batch:
+        arrays: dict[str, dict[str, torch.Tensor]] = {}
+        views = 1
+        for name in self.inputs:
+            looks = [view for sample in samples for view in sample.views[name]]
+            views = max(views, len(samples[0].views[name]))
+            arrays[name] = {
+                part: torch.from_numpy(_stack([view.arrays[part] for view in looks])) for part in looks[0].arrays
+            }
+        targets, present = {}, {}
+        for name, task in self.labelled.items():
+            rows = [sample.targets.get(name) for sample in samples]
+            blank = task.blank()
+            targets[name] = torch.from_numpy(np.stack([blank if row is None else row for row in rows]))
+            present[name] = torch.from_numpy(np.asarray([row is not None for row in rows]) & valid)
+        present |= {name: torch.from_numpy(valid) for name in self.unlabelled}
+        keys = [sample.key for sample in samples]
+        return Batch(keys, arrays, targets, present, torch.from_numpy(valid), views, positions, bad)
+
+
+class _Sample:
+    """One decoded sample."""
+
+    __slots__ = ("key", "readable", "targets", "views")
+
+    def __init__(self, key: str, views: dict[str, list[View]], targets: dict[str, np.ndarray], readable: bool) -> None:
+        self.key, self.views, self.targets, self.readable = key, views, targets, readable
+
+
+def make_loader(
+    maker: BatchMaker, places: Iterable[Place], workers: int, pin_memory: bool = False
+) -> DataLoader[Batch]:
+    """Return a loader of the batches at ``places``, in order, made by ``workers`` processes (0: by this one)."""
+    options: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _one_thread} if workers else {}
+    return DataLoader(
+        maker,
+        batch_size=None,
+        sampler=places,
+        num_workers=workers,
+        collate_fn=_same,
+        pin_memory=pin_memory,
+        **options,
+    )
+
+
+def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Stack arrays; waveforms of different lengths are padded with zeros at their ends."""
+    if arrays[0].ndim == 1 and any(array.shape != arrays[0].shape for array in arrays):
+        length = max(array.shape[0] for array in arrays)
+        arrays = [np.pad(array, (0, length - array.shape[0])) for array in arrays]
+    return np.stack(arrays)
+
+
+def _same(batch: Batch) -> Batch:
+    return batch
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,65 @@
+"""Decoders of stored members; none runs code that a shard could bring."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+MAX_PIXELS = 64_000_000
+
+
+def decode_array(member: bytes) -> np.ndarray:
+    """Return a stored numpy array; object arrays (pickles) are refused with a ValueError."""
+    try:
+        value: np.ndarray = np.load(io.BytesIO(member), allow_pickle=False)
+    except (EOFError, OSError) as error:
+        raise ValueError(f"the array does not load: {error}") from error
+    if not isinstance(value, np.ndarray):
+        raise ValueError("the member is an npz archive, allowed is one npy array")
+    return value
+
+
+def decode_image(member: bytes, grey: bool = False) -> np.ndarray:
+    """Return a JPEG or PNG as uint8 (H, W, C), C = 1 for grey, else 3."""
+    if member[:2] == b"\xff\xd8":
+        return _decode_jpeg(member, grey)
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(member), formats=["PNG", "JPEG"]) as picture:
+            _check_pixels(*picture.size)
+            pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+    except OSError as error:
+        raise ValueError(f"the picture does not decode: {error}") from error
+    return pixels[..., None] if grey else pixels
+
+
+def _decode_jpeg(member: bytes, grey: bool) -> np.ndarray:
+    import simplejpeg
+
+    height, width, _, _ = simplejpeg.decode_jpeg_header(member)
+    _check_pixels(width, height)
+    pixels: np.ndarray = simplejpeg.decode_jpeg(member, colorspace="GRAY" if grey else "RGB")
+    return pixels
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"the picture has {width} × {height} pixels, allowed are {MAX_PIXELS:,}")
+
+
+def decode_audio(member: bytes) -> tuple[np.ndarray, int]:
+    """Return a FLAC, WAV, MP3 or Ogg clip as mono float32 (N,), and its rate in Hz."""
+    import soundfile
+
+    try:
+        audio, rate_hz = soundfile.read(io.BytesIO(member), dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise ValueError(f"the clip does not decode: {error}") from error
+    audio_N: np.ndarray = audio.mean(axis=1) if audio.shape[1] > 1 else audio[:, 0]
+    if audio_N.size == 0:
+        raise ValueError("the clip holds no audio")
+    if not np.isfinite(audio_N).all():
+        raise ValueError("the clip holds samples that are not finite")
+    return np.ascontiguousarray(audio_N), rate_hz

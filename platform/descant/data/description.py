@@ -1,0 +1,126 @@
+"""What a data set holds: ``dataset.json``, or what its shards say themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from descant.data.index import ShardIndex, load_indexes
+from descant.errors import UserError
+
+FORMAT = 1
+FILE = "dataset.json"
+LABEL_KINDS = ("class", "number", "points")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input or label of a data set.
+
+    Attributes:
+        kind: audio, image, array or text (inputs); class, number or points (labels).
+        extension: of an input's member in the shards.
+        classes: the names of a class label, by index.
+        shape: of an array, a number or points, without the sample.
+        rate_hz: of audio.
+        seconds: the usual length of audio.
+        counts: how often each class occurs in the training split, where that was counted.
+    """
+
+    kind: str
+    extension: str | None = None
+    classes: tuple[str, ...] = ()
+    shape: tuple[int, ...] | None = None
+    rate_hz: int | None = None
+    seconds: float | None = None
+    counts: tuple[int, ...] = ()
+
+    @property
+    def is_label(self) -> bool:
+        """Whether the field is a label in the sample's json."""
+        return self.kind in LABEL_KINDS
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: how many samples, in which shards, and how often each class of each label occurs."""
+
+    samples: int
+    shards: tuple[str, ...]
+    counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a data set holds."""
+
+    name: str
+    fields: Mapping[str, Field]
+    splits: Mapping[str, Split]
+    fingerprint: str
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of ``dataset.json``."""
+        fields = {
+            name: {key: value for key, value in asdict(field).items() if value not in (None, ()) and key != "counts"}
+            for name, field in self.fields.items()
+        }
+        splits = {name: asdict(split) for name, split in self.splits.items()}
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "fields": fields,
+            "splits": splits,
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Description:
+        """Return what ``to_json`` gave."""
+        fields = {
+            name: Field(**{key: tuple(part) if isinstance(part, list) else part for key, part in entry.items()})
+            for name, entry in value["fields"].items()
+        }
+        splits = {
+            name: Split(entry["samples"], tuple(entry["shards"]), entry.get("counts", {}))
+            for name, entry in value["splits"].items()
+        }
+        return cls(value["name"], fields, splits, value["fingerprint"], value.get("provenance", {}))
+
+    @classmethod
+    def read(cls, folder: Path) -> Description:
+        """Return the description that stands in a folder."""
+        return cls.from_json(json.loads((folder / FILE).read_text()))
+
+    def write(self, folder: Path) -> None:
+        """Write ``dataset.json``, whole or not at all."""
+        partial = folder / f".{FILE}.partial"
+        partial.write_text(json.dumps(self.to_json(), indent=1))
+        os.replace(partial, folder / FILE)
+
+
+def describe(folder: Path) -> Description:
+    """Return a data set's description."""
+    if (folder / FILE).exists():
+        return Description.read(folder)
+    raise UserError(f"no {FILE} in {str(folder)!r}")
+
+
+def fingerprint(indexes: Mapping[str, Sequence[ShardIndex]]) -> str:
+    """Return the fingerprint of shards by split."""
+    digest = hashlib.blake2b(digest_size=8)
+    for split, shards in indexes.items():
+        digest.update(split.encode())
+        for shard in shards:
+            digest.update(shard.fingerprint.encode())
+    return digest.hexdigest()
+
+
+__all__ = ["Description", "Field", "Split", "describe", "fingerprint", "load_indexes"]

@@ -1,0 +1,105 @@
+"""Groups the members of a tar into samples by key, and judges duplicates, interleaving and what damage leaves behind."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from descant.data.tar import Entry, Walker
+
+Sample = dict[bytes, tuple[int, int]]  # extension -> (offset, size) of the data
+Fault = tuple[bytes, int, str]  # key (or empty), byte offset, what is wrong
+
+
+def collect_samples(descriptor: int, size_bytes: int) -> tuple[dict[bytes, Sample], list[Fault]]:
+    """Walk the open tar and return its sound samples by key, in file order, and everything that is wrong with it."""
+    collector = _Collector()
+    for entry in Walker(descriptor, size_bytes):
+        collector.add(entry)
+    return collector.finish()
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.samples: dict[bytes, Sample] = {}
+        self.faults: list[Fault] = []
+        self._key = b""
+        self._run: Sample = {}  # the members of one key that lie together
+        self._suspects: dict[bytes, int] = {}  # key -> byte: samples next to damage, which may lack members
+        self._broken: dict[bytes, tuple[int, str]] = {}
+        self._after_damage = False
+
+    def add(self, entry: Entry) -> None:
+        if entry.damage:
+            self._damage(entry)
+            return
+        refused = entry.fault or _unsafe(entry.name)
+        head, slash, base = entry.name.rpartition(b"/")
+        stem, dot, extension = base.partition(b".")
+        if not refused and (not stem or not extension):
+            refused = "has no name of the form KEY.EXTENSION, so it belongs to no sample"
+        if refused:
+            self.faults.append((entry.name, entry.offset, f"the member {refused}; it is not read"))
+            return
+        key = head + slash + stem
+        if key != self._key:
+            self._flush()
+            self._key = key
+        if self._after_damage:
+            self._suspects[key] = entry.offset
+            self._after_damage = False
+        extension = extension.lower()
+        if extension in self._run:
+            name = extension.decode("utf-8", "backslashreplace")
+            self.faults.append((key, entry.offset, f"a second member {name!r} of this key; the first one is used"))
+            return
+        self._run[extension] = (entry.offset, entry.size)
+
+    def _damage(self, entry: Entry) -> None:
+        self.faults.append((entry.name, entry.offset, entry.fault))
+        if self._key:
+            self._suspects[self._key] = entry.offset
+            if entry.doubts_previous:
+                self._broken[self._key] = (entry.offset, "its last member may be longer or shorter than its header says")
+        if entry.name:  # a member whose data are cut off
+            base = entry.name.rpartition(b"/")
+            key = base[0] + base[1] + base[2].partition(b".")[0]
+            self._broken[key] = (entry.offset, "one of its members is cut off")
+        self._after_damage = True
+
+    def _flush(self) -> None:
+        run, self._run = self._run, {}
+        if not run:
+            return
+        offset = next(iter(run.values()))[0]
+        known = self.samples.get(self._key)
+        if known is None:
+            self.samples[self._key] = run
+        elif known.keys() & run.keys():
+            self.faults.append((self._key, offset, "a second sample with this key; only the first one is read"))
+        else:
+            known.update(run)
+            fault = "interleaved with other keys: its members do not lie together (they are joined)"
+            self.faults.append((self._key, offset, fault))
+
+    def finish(self) -> tuple[dict[bytes, Sample], list[Fault]]:
+        """Leave out samples that damage has made incomplete: those that lack what every sound sample has."""
+        self._flush()
+        counts = Counter(ext for key, sample in self.samples.items() if key not in self._suspects for ext in sample)
+        sound = sum(key not in self._suspects for key in self.samples)
+        common = {extension for extension, count in counts.items() if count == sound}
+        for key, offset in self._suspects.items():
+            if key in self.samples and common - self.samples[key].keys():
+                self._broken.setdefault(key, (offset, "members of it are lost in the damaged part"))
+        for key, (offset, reason) in self._broken.items():
+            if self.samples.pop(key, None) is not None:
+                self.faults.append((key, offset, f"this sample is left out: {reason}"))
+        return self.samples, self.faults
+
+
+def _unsafe(name: bytes) -> str:
+    """Say why a member's name is refused, empty when it is not."""
+    if name.startswith(b"/"):
+        return "has an absolute path"
+    if b".." in name.split(b"/"):
+        return "has '..' in its path"
+    return ""

@@ -1,0 +1,8 @@
+"""What trunks see, from what shards hold."""
+
+from descant.inputs.array import ArrayInput
+from descant.inputs.audio import MelInput
+from descant.inputs.base import Geometry, Input, View, inputs
+from descant.inputs.image import ImageInput
+
+__all__ = ["ArrayInput", "Geometry", "ImageInput", "Input", "MelInput", "View", "inputs"]

@@ -1,0 +1,138 @@
+"""The ``mel`` input: log-mel frames of audio, or ready ones.
+
+Shapes: N samples, T frames, M bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from descant.data.description import Field
+
+from descant.data.decode import decode_array, decode_audio
+from descant.errors import UserError
+from descant.inputs.base import Input, View, inputs
+from descant.inputs.fields import choose_field
+from descant.lazy import torch
+
+SILENCE = -1.0
+
+
+@inputs.register("mel")
+class MelInput(Input):
+    """Frames (T, M) of a clip's log-mel spectrogram, each clip relative to its loudest bin.
+
+    The spectrogram is of the whole clip and then cropped, at a random place in training, at ``views`` places spread
+    evenly at evaluation (one: the centre). Clips shorter than the crop are padded with silence.
+
+    Args:
+        crop_frames: T.
+        rate_hz, bands, n_fft, hop, mel_scale: of the spectrogram, see ``LogMel``; unused where mels are stored.
+        views: how many crops are averaged at evaluation.
+        where: ``loader`` computes mels in the loader processes, ``device`` in batches on the training device;
+            ``auto`` is ``device`` where there is a GPU.
+    """
+
+    kinds = ("array", "audio")
+
+    def __init__(
+        self,
+        name: str,
+        fields: Mapping[str, Field],
+        *,
+        field: str | None = None,
+        crop_frames: int = 512,
+        rate_hz: int = 16_000,
+        bands: int = 128,
+        n_fft: int = 2048,
+        hop: int = 512,
+        mel_scale: Literal["htk", "slaney"] = "htk",
+        views: int = 1,
+        where: Literal["auto", "loader", "device"] = "auto",
+    ) -> None:
+        if min(crop_frames, rate_hz, bands, hop, views) < 1 or n_fft < 2:
+            raise UserError(f"the input {name!r} has a size below 1: crop_frames, rate_hz, bands, hop and views count")
+        self.field_name, self.field = choose_field(name, field, fields, self.kinds)
+        self.ready = self.field.kind == "array"
+        self.shape = (crop_frames, bands)
+        self.views, self.rate_hz = views, rate_hz
+        self.on_device = not self.ready and (where == "device" or (where == "auto" and torch.cuda.is_available()))
+        self._options = {"rate_hz": rate_hz, "bands": bands, "n_fft": n_fft, "hop": hop, "mel_scale": mel_scale}
+        self._mel: torch.nn.Module | None = None
+
+    def decode(self, member: bytes) -> np.ndarray:
+        """Return ready mels (T, M), mels computed here, or (on_device) the mono waveform (N,)."""
+        if self.ready:
+            mel_TM = decode_array(member)
+            if mel_TM.ndim != 2 or mel_TM.shape[1] != self.shape[1]:
+                raise ValueError(f"the mel has shape {mel_TM.shape}, allowed is (frames, {self.shape[1]})")
+            return mel_TM
+        audio_N = _mono(member, self.rate_hz)
+        if self.on_device:
+            return audio_N
+        mel: np.ndarray = self.mel(torch.from_numpy(audio_N)[None])[0].numpy()
+        return mel
+
+    def train_view(self, decoded: np.ndarray, rng: np.random.Generator) -> View:
+        """Return a crop at a random place."""
+        return self._crop(decoded, rng.random())
+
+    def evaluation_views(self, decoded: np.ndarray) -> list[View]:
+        """Return ``views`` crops spread evenly over the clip."""
+        if self.views == 1:
+            return [self._crop(decoded, 0.5)]
+        return [self._crop(decoded, index / (self.views - 1)) for index in range(self.views)]
+
+    def finish(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return mel crops (B, T, M), computed here from whole waveforms where ``on_device``."""
+        if not self.on_device:
+            return arrays["value"].float()
+        crops = []
+        for audio_N, length, place in zip(arrays["value"], arrays["length"], arrays["place"], strict=True):
+            mel_TM = self.mel(audio_N[None, : int(length)])[0]
+            start, before, after = self._place(mel_TM.shape[0], float(place))
+            padded = torch.nn.functional.pad(mel_TM, (0, 0, before, after), value=SILENCE)
+            crops.append(padded[start : start + self.shape[0]])
+        return torch.stack(crops)
+
+    def blank(self) -> View:
+        """Return silence."""
+        if self.on_device:
+            return self._crop(np.zeros(self.rate_hz, np.float32), 0.0)
+        return View({"value": np.full(self.shape, SILENCE, np.float32)})
+
+    @property
+    def mel(self) -> torch.nn.Module:
+        """The front end, on the device of the last batch (made when first needed)."""
+        if self._mel is None:
+            from descant.inputs.mel import LogMel
+
+            self._mel = LogMel(**self._options)  # type: ignore[arg-type]
+        return self._mel
+
+    def _crop(self, decoded: np.ndarray, place: float) -> View:
+        if self.on_device:
+            waveform = {"value": decoded, "length": np.asarray(decoded.shape[0]), "place": np.asarray(place)}
+            return View(waveform)
+        start, before, after = self._place(decoded.shape[0], place)
+        crop = decoded[start : start + self.shape[0]]
+        if before or after:
+            crop = np.pad(crop, ((before, after), (0, 0)), constant_values=SILENCE)
+        return View({"value": np.ascontiguousarray(crop)})
+
+    def _place(self, frames: int, place: float) -> tuple[int, int, int]:
+        """Return (start, padding before, padding after) of a crop at ``place`` (0: the start, 1: the end)."""
+        spare = frames - self.shape[0]
+        offset = min(int(place * (abs(spare) + 1)), abs(spare))
+        return (offset, 0, 0) if spare >= 0 else (0, offset, -spare - offset)
+
+
+def _mono(member: bytes, rate_hz: int) -> np.ndarray:
+    audio_N, stored_hz = decode_audio(member)
+    if stored_hz != rate_hz:
+        from torchaudio.functional import resample
+
+        audio_N = resample(torch.from_numpy(audio_N), stored_hz, rate_hz).numpy()
+    return audio_N

@@ -1,0 +1,81 @@
+"""Batch normalisation over the global batch, on CPUs as on GPUs (torch's SyncBatchNorm needs GPUs).
+
+With it N ranks normalise as one rank would, which is what makes their gradients equal. Rows that only fill a slice up
+are left out of the statistics. Shapes: B rows of this rank, C channels, … positions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+class GlobalBatchNorm(nn.Module):
+    """Takes the place of a ``BatchNorm``: same parameters and buffers under the same names, same results on one rank.
+
+    Args:
+        norm: the layer that it replaces.
+    """
+
+    def __init__(self, norm: nn.modules.batchnorm._BatchNorm) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.momentum = norm.momentum
+        self.running_mean: Tensor | None
+        self.running_var: Tensor | None
+        self.num_batches_tracked: Tensor | None
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            self.register_buffer(name, getattr(norm, name))
+        # timm's layers apply an activation and dropout after the normalisation.
+        self.drop, self.act = getattr(norm, "drop", None), getattr(norm, "act", None)
+        self.valid_B: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, …) over B and … of all ranks' valid rows; by the running statistics in evaluation."""
+        if self.training or self.running_mean is None or self.running_var is None:
+            mean_C, variance_C = self._statistics(x)
+        else:
+            mean_C, variance_C = self.running_mean, self.running_var
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        scale_C = torch.rsqrt(variance_C + self.eps)
+        shift_C = -mean_C * scale_C
+        if self.weight is not None:
+            scale_C, shift_C = scale_C * self.weight, shift_C * self.weight + self.bias
+        x = x * scale_C.reshape(shape) + shift_C.reshape(shape)
+        for after in (self.drop, self.act):
+            x = x if after is None else after(x)
+        return x
+
+    def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        rows = x if self.valid_B is None else x[self.valid_B]
+        flat_XC = rows.transpose(0, 1).flatten(1).T.float()
+        count = flat_XC.new_tensor([float(flat_XC.shape[0])])
+        sums = all_reduce(torch.cat([flat_XC.sum(0), count]))
+        total = sums[-1].detach()
+        mean_C = sums[:-1] / total
+        # A second pass over the deviations is as exact as one rank's own; sums of squares would cancel.
+        variance_C = all_reduce((flat_XC - mean_C).square().sum(0)) / total
+        self._track(mean_C, variance_C, total)
+        return mean_C, variance_C
+
+    @torch.no_grad()
+    def _track(self, mean_C: Tensor, variance_C: Tensor, total: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        momentum = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean_C, momentum)
+        self.running_var.lerp_(variance_C * (total / (total - 1)), momentum)
+
+
+def globalise(model: nn.Module) -> list[GlobalBatchNorm]:
+    """Replace every batch normalisation in ``model``; return the new layers, whose ``valid_B`` is set at each step."""
+    replaced = []
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                layer = GlobalBatchNorm(child)
+                setattr(parent, name, layer)
+                replaced.append(layer)
+    return replaced

@@ -1,0 +1,126 @@
+"""Evaluation: losses and metrics of a split, identical on any number of ranks.
+
+Batches are dealt whole to the ranks; each batch's sums are gathered and added exactly (``math.fsum`` does not depend
+on the order). Shapes: B samples, V views, S statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from descant.data.batch import BadSample, Batch
+from descant.inputs import Input
+from descant.loop.objective import target_of
+from descant.loop.ranks import Ranks
+from descant.tasks import Metric, Task
+
+PICTURES = 4
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model reaches on a split.
+
+    Attributes:
+        values: per task, ``loss`` and each metric by name.
+        samples: per task, how many samples had its label.
+        total: how many samples of the split could be read.
+        bad: what could not be used, as this rank saw it.
+        pictures: per task that gives an input back, this rank's first (targets, outputs), (P, *shape).
+    """
+
+    values: dict[str, dict[str, float]]
+    samples: dict[str, int]
+    total: int
+    bad: list[BadSample] = field(default_factory=list)
+    pictures: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+class _Sums:
+    """One task's sums, batch by batch."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.metrics: dict[str, Metric] = task.metrics()
+        self.rows: dict[str, list[np.ndarray]] = {"loss": [], **{name: [] for name in self.metrics}}
+
+    def add(self, output: Tensor, target: Tensor, present_B: Tensor, views: int) -> None:
+        """Add one batch; outputs (and targets that are inputs) hold the views of a sample side by side."""
+        rows = present_B.nonzero()[:, 0]
+        if not len(rows):
+            return
+        target_view = target if len(target) == len(output) else target.repeat_interleave(views, 0)
+        losses_BV = self.task.loss(output, target_view).reshape(-1, views).double()
+        losses_B = losses_BV.mean(1)[rows]
+        self.rows["loss"].append(np.asarray([float(losses_B.sum()), len(rows)]))
+        prediction = self.task.predict(output)
+        if len(target) != len(output):
+            prediction = prediction.unflatten(0, (-1, views)).mean(1)[rows]
+            target = target[rows]
+        else:
+            chosen = (rows[:, None] * views + torch.arange(views, device=rows.device)).flatten()
+            prediction, target = prediction[chosen], target[chosen]
+        for name, metric in self.metrics.items():
+            statistics_BS = metric.statistics(prediction, target)
+            self.rows[name].append(statistics_BS.double().sum(0).cpu().numpy())
+
+    def values(self, ranks: Ranks) -> tuple[dict[str, float], int]:
+        """Return the loss and the metrics over all ranks, and the number of samples."""
+        gathered = [rows for rows in ranks.gather(self.rows) if isinstance(rows, dict)]
+        totals = {name: _exact_sum([row for rows in gathered for row in rows[name]]) for name in self.rows}
+        loss = totals.pop("loss")
+        values = {"loss": float(loss[0] / loss[1]) if loss.size and loss[1] else math.nan}
+        for name, sums in totals.items():
+            values[name] = self.metrics[name].value(sums) if sums.size else math.nan
+        return values, int(loss[1]) if loss.size else 0
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    tasks: Mapping[str, Task],
+    inputs: Mapping[str, Input],
+    batches: Iterable[Batch],
+    device: torch.device,
+    ranks: Ranks,
+) -> Scores:
+    """Return the scores of ``model`` over the batches of all ranks."""
+    was_training = model.training
+    model.eval()
+    sums = {name: _Sums(task) for name, task in tasks.items()}
+    bad: list[BadSample] = []
+    pictures: dict[str, tuple[Tensor, Tensor]] = {}
+    readable = 0
+    for loaded in batches:
+        batch = loaded.to(device)
+        bad += batch.bad
+        readable += int(batch.valid.sum())
+        ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
+        outputs = model(ready)
+        for name, task in tasks.items():
+            target = target_of(task, batch, ready)
+            sums[name].add(outputs[name], target, batch.present[name], batch.views)
+            if task.label is None and name not in pictures:
+                pictures[name] = (target[:PICTURES].cpu(), task.predict(outputs[name][:PICTURES]).cpu())
+    model.train(was_training)
+    found = {name: task_sums.values(ranks) for name, task_sums in sums.items()}
+    total = sum(int(count) for count in ranks.gather(readable) if isinstance(count, int))
+    return Scores(
+        {name: values for name, (values, _) in found.items()},
+        {name: count for name, (_, count) in found.items()},
+        total,
+        bad,
+        pictures,
+    )
+
+
+def _exact_sum(rows: list[np.ndarray]) -> np.ndarray:
+    if not rows:
+        return np.zeros(0)
+    return np.asarray([math.fsum(column) for column in np.stack(rows).T])

@@ -1,0 +1,79 @@
+"""The objective of a step: per-task losses over the labels that are there, weighted and summed.
+
+Shapes: B samples, K tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from descant.balance import LossBalancer
+from descant.data.batch import Batch
+from descant.schedules import Schedule
+from descant.tasks import Task
+
+
+@dataclass(frozen=True)
+class TaskLosses:
+    """What the tasks cost on this rank.
+
+    Attributes:
+        sums_K: per task, the sum of the losses of the samples that teach it; carries the gradient.
+        finite: whether every loss is finite (a tensor, so that nothing waits for the device).
+        per_sample: per task, (B,), detached, 0 where the sample does not teach it.
+    """
+
+    sums_K: Tensor
+    finite: Tensor
+    per_sample: dict[str, Tensor]
+
+
+class Objective:
+    """Turns outputs into the loss of a step.
+
+    Args:
+        tasks: by name, main first.
+        schedules: each task's weight over the epochs.
+        balancer: what multiplies these weights at each step.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], schedules: Mapping[str, Schedule], balancer: LossBalancer) -> None:
+        self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
+
+    def losses(self, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
+        """Return each task's loss on a batch.
+
+        A task without a label in the batch gives 0 with its graph connected, so that all ranks reduce alike.
+        """
+        per_sample = {}
+        for name, task in self.tasks.items():
+            losses_B = task.loss(outputs[name], target_of(task, batch, inputs))
+            assert losses_B.shape == batch.valid.shape, (
+                f"the loss of the task {name!r} has the shape {tuple(losses_B.shape)}, not one number a sample"
+            )
+            per_sample[name] = torch.where(batch.present[name], losses_B, 0.0)
+        sums_K = torch.stack([losses_B.sum() for losses_B in per_sample.values()])
+        detached = {name: losses_B.detach() for name, losses_B in per_sample.items()}
+        return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached)
+
+    def recipe_weights(self, epoch: int, epochs: int) -> list[float]:
+        """Return the recipe's weight of each task in ``epoch``, (K,)."""
+        return [schedule.at(epoch, epochs) for schedule in self.schedules.values()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the balancer carries from step to step."""
+        return self.balancer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what ``state_dict`` gave."""
+        self.balancer.load_state_dict(state)
+
+
+def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Return a task's target: an input for tasks that give it back, else the stacked labels."""
+    return inputs[task.input] if task.label is None and task.input is not None else batch.targets[task.name]

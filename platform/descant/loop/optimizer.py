@@ -1,0 +1,41 @@
+"""Optimizers by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from descant.errors import UserError, nearest
+from descant.recipe import OptimizerSettings
+
+_CLASSES: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+
+def build_optimizer(settings: OptimizerSettings, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return torch's optimizer; its learning rate is set at each epoch.
+
+    Raises:
+        UserError: an option that torch's class does not take or refuses.
+    """
+    cls = _CLASSES[settings.name]
+    known = [name for name in inspect.signature(cls).parameters if name not in ("params", "lr")]
+    for option in settings.options:
+        if option not in known:
+            raise UserError(f"the optimizer {settings.name!r} has no option {option!r}: {nearest(option, known)}")
+    try:
+        return cls([p for p in parameters if p.requires_grad], lr=settings.lr.at(0, 1), **settings.options)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the optimizer {settings.name!r} refuses its options: {error}") from error
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of every parameter group."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr

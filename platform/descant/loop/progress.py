@@ -1,0 +1,90 @@
+"""How far a run is: what a checkpoint holds beside weights and optimizer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from descant.data.order import TrainingOrder
+from descant.errors import RunError
+
+VERSION = 1
+
+
+@dataclass
+class Best:
+    """The best epoch so far, by the main task's first metric on the validation split."""
+
+    epoch: int
+    value: float
+    metrics: dict[str, dict[str, float]]
+
+
+@dataclass
+class Progress:
+    """Counts of a run.
+
+    Attributes:
+        step: optimizer steps done.
+        epoch, batch: the next global batch is ``batch`` of ``epoch``.
+        best: the best epoch so far.
+        train_s: seconds spent so far, over all starts.
+        samples: samples trained on, over all starts.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best: Best | None = None
+    train_s: float = 0.0
+    samples: int = 0
+    evaluated: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def advance(self, order: TrainingOrder, positions: int) -> bool:
+        """Count one step over ``positions`` samples; return whether it ended the epoch."""
+        self.step += 1
+        self.samples += positions
+        self.batch += 1
+        if self.batch < order.batches:
+            return False
+        self.epoch, self.batch = self.epoch + 1, 0
+        return True
+
+    def state_dict(self, order: TrainingOrder) -> dict[str, Any]:
+        """Return the progress as JSON; ``data`` alone decides which samples come next."""
+        data = {
+            "version": VERSION,
+            "fingerprint": order.fingerprint,
+            "seed": order.seed,
+            "epoch": self.epoch,
+            "consumed": self.batch * order.batch_size,
+        }
+        best = None if self.best is None else asdict(self.best)
+        counts = {"step": self.step, "train_s": self.train_s, "samples": self.samples}
+        return {**counts, "best": best, "evaluated": self.evaluated, "data": data}
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any], order: TrainingOrder) -> Progress:
+        """Return the progress that ``state_dict`` gave, for any number of ranks.
+
+        Raises:
+            RunError: the data set is another one, or the state is from another version.
+        """
+        data = state["data"]
+        if data["version"] != VERSION:
+            raise RunError(f"the checkpoint's data state has version {data['version']}, this program reads {VERSION}")
+        if data["fingerprint"] != order.fingerprint:
+            raise RunError(
+                "the data set changed since the run's last checkpoint, so its order is lost: "
+                "put the old shards back, or give a new run.name"
+            )
+        best = None if state["best"] is None else Best(**state["best"])
+        return cls(
+            step=state["step"],
+            epoch=data["epoch"],
+            batch=data["consumed"] // order.batch_size,
+            best=best,
+            train_s=state["train_s"],
+            samples=state["samples"],
+            evaluated=state["evaluated"],
+        )

@@ -1,0 +1,109 @@
+"""What ranks tell each other once a step, in one small sum: label counts, bad samples, and requests to stop or save.
+
+K tasks. All ranks get the same sums at the same step, so they decide alike without further messages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from descant.data.batch import Batch
+from descant.errors import RunError
+from descant.loop.objective import TaskLosses
+from descant.loop.ranks import Ranks
+
+
+@dataclass(frozen=True)
+class Beat:
+    """The sums over all ranks.
+
+    Attributes:
+        counts_K: how many samples of the global batch teach each task.
+        stop: whether a rank was asked to stop.
+        save: whether the first rank finds a checkpoint due.
+        bad: how many samples were found bad.
+    """
+
+    counts_K: list[int]
+    stop: bool
+    save: bool
+    bad: int
+
+
+class Pulse:
+    """The exchange before each step.
+
+    A loss that is not finite is looked for one step late: by then the device has it ready, and nothing waits.
+
+    Args:
+        ranks: who takes part.
+        tasks: names, in the order of K.
+        should_stop: whether this rank was asked to stop.
+        save_every_s: seconds between checkpoints, by the first rank's clock; None: never by time.
+    """
+
+    def __init__(
+        self, ranks: Ranks, tasks: list[str], should_stop: Callable[[], bool], save_every_s: float | None
+    ) -> None:
+        self.ranks, self.tasks = ranks, tasks
+        self._should_stop, self._save_every_s = should_stop, save_every_s
+        self._saved_at_s = time.monotonic()
+        self._last: tuple[int, Batch, TaskLosses] | None = None
+
+    def beat(self, batch: Batch | None, bad: int = 0) -> Beat:
+        """Exchange before a step on ``batch``, or (None) when no step follows, as before a checkpoint.
+
+        Raises:
+            RunError: a loss of the step before was not finite on some rank; all ranks raise the same.
+        """
+        counts = [int(batch.present[name].sum()) if batch else 0 for name in self.tasks]
+        save = self.ranks.is_first and self._save_due()
+        broken = self._last is not None and not bool(self._last[2].finite)
+        if self.ranks.world_size > 1:
+            message = torch.tensor([*counts, self._should_stop(), save, bad, broken], dtype=torch.int64)
+            *counts, stop, save, bad, broken = self.ranks.sum(message).tolist()
+        else:
+            stop = self._should_stop()
+        if broken:
+            self._raise_diverged()
+        self._last = None
+        return Beat(counts, bool(stop), bool(save), bad)
+
+    def remember(self, step: int, batch: Batch, losses: TaskLosses) -> None:
+        """Keep a step's losses to be checked at the next beat."""
+        if self._last is None or bool(self._last[2].finite):
+            self._last = (step, batch, losses)
+
+    def saved(self) -> None:
+        """Start counting the seconds to the next checkpoint."""
+        self._saved_at_s = time.monotonic()
+
+    def _save_due(self) -> bool:
+        return self._save_every_s is not None and time.monotonic() - self._saved_at_s >= self._save_every_s
+
+    def _raise_diverged(self) -> None:
+        message = None
+        if self._last is not None and not bool(self._last[2].finite):
+            step, batch, losses = self._last
+            message = _diverged(step, batch, losses.per_sample)
+        for text in self.ranks.gather(message):
+            if text is not None:
+                raise RunError(str(text))
+
+
+def _diverged(step: int, batch: Batch, per_sample: dict[str, Tensor]) -> str:
+    for name, losses_B in per_sample.items():
+        broken = (~losses_B.isfinite()).nonzero()[:, 0].tolist()
+        if broken:
+            keys = ", ".join(repr(batch.keys[row]) for row in broken[:5])
+            more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
+            return (
+                f"the loss of the task {name!r} became {float(losses_B[broken[0]])} at step {step} on the samples {keys}"
+                f"{more}: look at these samples, or lower optimizer.lr; the last good checkpoint is kept"
+            )
+    return f"the sum of a task's losses became infinite at step {step}: lower optimizer.lr"

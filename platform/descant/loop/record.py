@@ -1,0 +1,170 @@
+"""What a run writes down: rows, TensorBoard, the summary. The first rank writes; the others only take part in sums."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from descant.data.order import TrainingOrder
+from descant.loop.evaluate import Scores
+from descant.loop.experiment import Experiment
+from descant.loop.meter import Meter
+from descant.loop.progress import Progress
+from descant.loop.quarantine import unique_rows
+from descant.run.environment import write_environment
+from descant.run.folder import RunFolder
+from descant.run.log import MetricsLog, Row
+
+
+class Record:
+    """Writes a run folder on the first rank and nothing elsewhere.
+
+    Args:
+        experiment: the run's recipe and tasks.
+        folder: where to write.
+        progress: where the run starts.
+        writes: whether this is the first rank.
+        world_size: how many ranks train, for the record.
+        on_row: called with each row.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        progress: Progress,
+        *,
+        writes: bool,
+        world_size: int,
+        on_row: Callable[[Row], None] | None = None,
+    ) -> None:
+        self.experiment, self.folder = experiment, folder
+        self._log = MetricsLog(folder, progress.step, on_row) if writes else None
+        self._tested: dict[str, dict[str, float]] = {}
+        self._started_s = time.monotonic()
+        self._earlier_s = progress.train_s
+        if self._log is not None:
+            self._starts = write_environment(folder, progress.step, world_size, experiment.recipe.seed)
+
+    def start(self, progress: Progress, steps: int, order: TrainingOrder) -> None:
+        """Note how long the run will be, which is what a progress bar needs."""
+        self._order = order
+        self._rows(progress, progress.epoch, {"steps": float(steps), "batches": float(order.batches)})
+
+    def epoch(self, progress: Progress, weights: Mapping[str, float], lr: float) -> None:
+        """Note the weights and the learning rate of the epoch that begins."""
+        self._rows(progress, progress.epoch, {"learning_rate": lr})
+        for task, weight in weights.items():
+            self._row("train", task, "weight", weight)
+
+    def step(self, progress: Progress, epoch: int, meter: Meter, gradient_norm: Tensor | None) -> None:
+        """Note the losses and speeds since the last such row; every rank calls it."""
+        losses, samples_s, wait_share = meter.read()
+        numbers = {"throughput_samples_s": samples_s, "data_wait_share": wait_share}
+        if gradient_norm is not None:
+            numbers["gradient_norm"] = float(gradient_norm)
+        self._rows(progress, epoch, numbers)
+        for task, (loss, samples) in losses.items():
+            self._row("train", task, "loss", loss, samples)
+        self._flush()
+
+    def evaluation(self, progress: Progress, epoch: int, split: str, scores: Scores) -> None:
+        """Note a split's losses and metrics, and pictures of what was given back."""
+        if self._log is None:
+            return
+        self._log.epoch, self._log.step = epoch, progress.step
+        for task, values in scores.values.items():
+            for metric, value in values.items():
+                self._log.row(split, task, metric, value, scores.samples[task])
+        for task, (targets, outputs) in scores.pictures.items():
+            if targets.ndim == 3:
+                self._log.picture(f"{task}/{split}: input above, reconstruction below", _side_by_side(targets, outputs))
+        if split == "test":
+            self._tested = scores.values
+        self._flush()
+
+    def count_time(self, progress: Progress) -> None:
+        """Bring the progress's seconds up to now."""
+        progress.train_s = self._earlier_s + time.monotonic() - self._started_s
+
+    def close(self, status: str, progress: Progress, error: str | None = None) -> None:
+        """Write ``summary.json`` and the report, and close the log."""
+        if self._log is None:
+            return
+        self.count_time(progress)
+        self._log.close()
+        summary = self._summary(status, progress)
+        if error is not None:
+            summary["error"] = error
+        self.folder.write_json("summary.json", summary)
+        from descant.report import write_run_report
+
+        write_run_report(self.folder.path)
+
+    def _summary(self, status: str, progress: Progress) -> dict[str, Any]:
+        best = progress.best
+        main = self.experiment.recipe.main
+        first = next(iter(self.experiment.tasks[main].metrics()))
+        tasks = {}
+        for name, task in self.experiment.tasks.items():
+            metrics = task.metrics()
+            tasks[name] = {
+                "role": self.experiment.recipe.tasks[name].role,
+                "best": _plain(best.metrics.get(name, {})) if best else {},
+                "test": _plain(self._tested.get(name, {})) or None,
+                "chance": {metric: made.chance for metric, made in metrics.items() if made.chance is not None},
+                "directions": {"loss": "min", **{metric: made.direction for metric, made in metrics.items()}},
+                "stopped": None,
+            }
+        samples = self._order.samples
+        return {
+            "status": status,
+            "main": {
+                "task": main,
+                "metric": first,
+                "value": best.value if best and best.value == best.value else None,
+                "epoch": best.epoch if best else None,
+            },
+            "tasks": tasks,
+            "data": {
+                "consumed": progress.samples,
+                "quarantined": len(unique_rows(self.folder.quarantine)),
+                "passes": progress.samples / samples,
+            },
+            "resumed": self._starts - 1,
+            "throughput_samples_s": progress.samples / max(progress.train_s, 1e-9),
+            "wall_s": round(progress.train_s, 3),
+        }
+
+    def _rows(self, progress: Progress, epoch: int, numbers: Mapping[str, float]) -> None:
+        if self._log is None:
+            return
+        self._log.epoch, self._log.step = epoch, progress.step
+        for metric, value in numbers.items():
+            self._log.row("train", None, metric, value)
+
+    def _row(self, split: str, task: str, metric: str, value: float, samples: int | None = None) -> None:
+        if self._log is not None:
+            self._log.row(split, task, metric, value, samples)
+
+    def _flush(self) -> None:
+        if self._log is not None:
+            self._log.flush()
+
+
+def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
+    """NaN has no place in JSON: a metric that is not defined is null."""
+    return {name: value if value == value else None for name, value in values.items()}
+
+
+def _side_by_side(targets_PTM: Tensor, outputs_PTM: Tensor) -> Any:
+    """Return frames (P, T, M) in [-1, 1] as one grey picture: inputs above, reconstructions below, low bands down."""
+    rows = []
+    for frames_PTM in (targets_PTM, outputs_PTM):
+        separated = torch.nn.functional.pad(frames_PTM, (0, 0, 0, 4), value=1.0)
+        rows.append(separated.flatten(0, 1).T.flip(0))
+    return ((torch.cat(rows) + 1.0) / 2.0).clamp(0.0, 1.0).numpy()

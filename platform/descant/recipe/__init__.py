@@ -1,0 +1,19 @@
+"""Recipes: from YAML to typed settings."""
+
+from descant.recipe.compose import compose, parse_override, shipped_recipes
+from descant.recipe.recipe import Recipe, differences, parse_recipe
+from descant.recipe.settings import Component, OptimizerSettings, RunSettings, TaskSettings, TrainerSettings
+
+__all__ = [
+    "Component",
+    "OptimizerSettings",
+    "Recipe",
+    "RunSettings",
+    "TaskSettings",
+    "TrainerSettings",
+    "compose",
+    "differences",
+    "parse_override",
+    "parse_recipe",
+    "shipped_recipes",
+]

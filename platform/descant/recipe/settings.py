@@ -1,0 +1,224 @@
+"""A recipe as typed, frozen settings: what the rest of the program reads; YAML ends here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from descant.errors import UserError, nearest
+from descant.schedules import Schedule, parse_schedule
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered class by name, with its options: a trunk, a sharing scheme, a balancer, an input."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, where: str, value: object) -> Component:
+        """Return the component of ``name`` or ``{name: …, option: …}``."""
+        if isinstance(value, str):
+            return cls(value)
+        if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+            return cls(value["name"], {key: option for key, option in value.items() if key != "name"})
+        raise UserError(f"{where} is {value!r}: give a name, or a mapping with 'name' and options")
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """How long and how to train.
+
+    Attributes:
+        epochs: passes over the training split.
+        steps: an upper bound of optimizer steps, or None.
+        batch_size: samples of one optimizer step over all workers.
+        micro_batch: samples of one forward pass of one worker; None: all of its share at once.
+        precision: ``no`` is float32; ``bf16`` is automatic mixed precision.
+        clip_norm: the largest norm of the whole gradient, or None.
+        log_steps: steps between rows of the log; the end of an epoch always gives one.
+        evaluate_epochs: epochs between evaluations; the last epoch always has one.
+        checkpoint_steps, checkpoint_s: steps and seconds between checkpoints within an epoch, or None.
+        loader_workers: processes that read and decode for each worker; None: as many as cores are left, at most 4.
+        quarantine_limit: the share of unreadable samples beyond which a run stops.
+        deterministic: ask torch for deterministic algorithms.
+    """
+
+    epochs: int = 10
+    steps: int | None = None
+    batch_size: int = 32
+    micro_batch: int | None = None
+    precision: Literal["no", "bf16"] = "no"
+    clip_norm: float | None = None
+    log_steps: int = 10
+    evaluate_epochs: int = 1
+    checkpoint_steps: int | None = None
+    checkpoint_s: float | None = 60.0
+    loader_workers: int | None = None
+    quarantine_limit: float = 0.01
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers without a meaning."""
+        for name in ("epochs", "batch_size", "log_steps", "evaluate_epochs"):
+            _at_least(f"trainer.{name}", getattr(self, name), 1)
+        for name in ("steps", "micro_batch", "checkpoint_steps"):
+            if getattr(self, name) is not None:
+                _at_least(f"trainer.{name}", getattr(self, name), 1)
+        if self.loader_workers is not None:
+            _at_least("trainer.loader_workers", self.loader_workers, 0)
+        if self.precision not in ("no", "bf16"):
+            raise UserError(f"trainer.precision is {self.precision!r}: allowed are 'no' and 'bf16'")
+        for name in ("clip_norm", "checkpoint_s"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise UserError(f"trainer.{name} is {getattr(self, name)!r}: give a number above 0, or null")
+        if not 0 <= self.quarantine_limit <= 1:
+            raise UserError(f"trainer.quarantine_limit is {self.quarantine_limit!r}: give a share from 0 to 1")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Where and on what to run.
+
+    Attributes:
+        runner: ``ray``, or ``inline`` for this process.
+        name: the run's folder under ``dir``; the recipe's name if None.
+        workers: how many, or [fewest, most] for an elastic run.
+        cpus_per_worker, gpus_per_worker: of each worker; None: 1 CPU, and 1 GPU where the machine has them.
+        address: of a Ray cluster; None: one of its own on this machine.
+        max_failures: how often a run that lost a worker is taken up again.
+    """
+
+    runner: str = "ray"
+    name: str | None = None
+    dir: str = "runs"
+    workers: int | Sequence[int] = 1
+    cpus_per_worker: int = 1
+    gpus_per_worker: int | None = None
+    address: str | None = None
+    max_failures: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse counts without a meaning."""
+        workers = [self.workers] if isinstance(self.workers, int) else list(self.workers)
+        if (
+            len(workers) not in (1, 2)
+            or not all(type(n) is int and n >= 1 for n in workers)
+            or workers != sorted(workers)
+        ):
+            raise UserError(f"run.workers is {self.workers!r}: give a number from 1, or a range such as [1,4]")
+        _at_least("run.cpus_per_worker", self.cpus_per_worker, 1)
+        _at_least("run.max_failures", self.max_failures, 0)
+        if self.name is not None and (not self.name or "/" in self.name or self.name.startswith(".")):
+            raise UserError(f"run.name is {self.name!r}: give a plain folder name; run.dir says where it goes")
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """One task of a recipe.
+
+    Attributes:
+        role: ``main`` or ``auxiliary``.
+        weight: of its loss, over the epochs; None: the default of its kind.
+        gradient: what its gradient does to the trunk: a factor (1 passes, 0 blocks).
+        options: the arguments of the task's class.
+    """
+
+    role: Literal["main", "auxiliary"] = "auxiliary"
+    weight: Schedule | None = None
+    gradient: float = 1.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, name: str, value: Mapping[str, Any]) -> TaskSettings:
+        """Return the settings that a recipe gives at ``tasks.<name>``."""
+        options = dict(value)
+        role = options.pop("role", "auxiliary")
+        if role not in ("main", "auxiliary"):
+            raise UserError(f"tasks.{name}.role is {role!r}: allowed are 'main' and 'auxiliary'")
+        weight, gradient = options.pop("weight", None), options.pop("gradient", "pass")
+        if options.pop("stop", None) is not None:
+            raise UserError(f"tasks.{name}.stop is set, but no stop rule exists yet: take it out")
+        schedule = None if weight is None else parse_schedule(f"tasks.{name}.weight", weight)
+        return cls(role, _not_negative(name, schedule), _gradient(name, gradient), options)
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """The optimizer of all parameters.
+
+    Attributes:
+        name: ``adam``, ``adamw`` or ``sgd``.
+        lr: the learning rate over the epochs.
+        options: further arguments of torch's class.
+    """
+
+    name: str = "adam"
+    lr: Schedule = dataclasses.field(default_factory=lambda: parse_schedule("optimizer.lr", 1e-3))
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> OptimizerSettings:
+        """Return the settings that a recipe gives at ``optimizer``."""
+        options = dict(value)
+        name = options.pop("name", "adam")
+        if name not in ("adam", "adamw", "sgd"):
+            raise UserError(f"optimizer.name is {name!r}: {nearest(str(name), ('adam', 'adamw', 'sgd'))}")
+        return cls(name, parse_schedule("optimizer.lr", options.pop("lr", 1e-3)), options)
+
+
+def typed(where: str, cls: type[S], values: object) -> S:
+    """Return ``cls(**values)``; an unknown key or a value of another type is a UserError that names it."""
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where} is {values!r}: give a mapping of {', '.join(_names(cls))}")
+    for key in values:
+        if key not in _names(cls):
+            raise UserError(f"there is no key '{where}.{key}': {nearest(str(key), _names(cls))}")
+    for setting in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if setting.name in values:
+            _check_type(f"{where}.{setting.name}", str(setting.type), values[setting.name])
+    return cls(**values)
+
+
+def _names(cls: type) -> list[str]:
+    return [setting.name for setting in dataclasses.fields(cls)]
+
+
+def _check_type(where: str, annotation: str, value: object) -> None:
+    """Check a value against the simple annotations that settings have: int, float, bool, str, None and unions."""
+    checks = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None), "Sequence[int]": list}
+    wanted = [part.strip() for part in annotation.split("|")]
+    if any(part not in checks for part in wanted):
+        return
+    if (isinstance(value, bool) and "bool" not in wanted) or not isinstance(
+        value, tuple(_flat(checks[w] for w in wanted))
+    ):
+        raise UserError(f"{where} is {value!r}: give {' or '.join(wanted).replace('None', 'null')}")
+
+
+def _flat(kinds: Any) -> list[type]:
+    return [kind for group in kinds for kind in (group if isinstance(group, tuple) else (group,))]
+
+
+def _at_least(where: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{where} is {value!r}: give a whole number from {least}")
+
+
+def _gradient(name: str, value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if value in ("pass", "block"):
+        return 1.0 if value == "pass" else 0.0
+    raise UserError(f"tasks.{name}.gradient is {value!r}: allowed are 'pass', 'block' and a factor")
+
+
+def _not_negative(name: str, schedule: Schedule | None) -> Schedule | None:
+    if schedule is not None and any(schedule.at(epoch, 10) < 0 for epoch in range(10)):
+        raise UserError(f"tasks.{name}.weight goes below zero: give weights from 0")
+    return schedule

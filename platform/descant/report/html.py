@@ -1,0 +1,178 @@
+"""The two reports: ``report.html`` of a run, and of a comparison. Each is one file that can be sent by mail."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from descant.report.files import write_atomic
+from descant.report.numbers import DASH, duration, number, whole
+from descant.report.page import Content, Markup, element, figure, folded, page, table
+from descant.report.rows import Section, cost_sections, heads, metric_sections
+from descant.report.run_folder import RunRecord, read_run
+from descant.report.sentences import INTERVAL_NOTE, findings
+
+if TYPE_CHECKING:
+    from descant.compare.compare import Comparison
+
+REPORT = "report.html"
+
+
+def write_run_report(folder: Path) -> Path:
+    """Write ``report.html`` into a run folder from the files in it, and return its path.
+
+    Raises:
+        UserError: the folder is no run, or one of its files is not what the run contract says.
+    """
+    run = read_run(folder)
+    path = folder / REPORT
+    write_atomic(path, page(f"Run {folder.name}", _run_body(run)))
+    return path
+
+
+def write_comparison_report(comparison: Comparison, folder: Path, title: str = "") -> Path:
+    """Write ``report.html`` of a comparison into a folder and return its path."""
+    path = folder / REPORT
+    title = title or f"Comparison {folder.name}"
+    write_atomic(path, page(title, _comparison_body(comparison, title)))
+    return path
+
+
+def _run_body(run: RunRecord) -> list[Markup]:
+    from descant.report.drawing import inline_svg
+    from descant.report.run_figures import task_figures, weights_figure
+
+    body = [element("h1", f"Run {run.folder.name}"), _headline(run), _run_facts(run)]
+    body += [element("h2", "Results"), _results(run), element("h2", "Curves")]
+    for position, (task, drawn) in enumerate(task_figures(run).items()):
+        role = str(run.tasks[task].get("role", ""))
+        body.append(element("h3", f"{task} ({role})" if role else task))
+        body.append(figure(inline_svg(drawn, f"task{position}", html.escape(f"curves of {task}"))))
+    weights = weights_figure(run)
+    if weights is not None:
+        body += [element("h3", "Weights"), figure(inline_svg(weights, "weights", "weights of the tasks' losses"))]
+    body.append(element("p", "The dashed line marks the best epoch: its checkpoint gives the results.", "soft"))
+    body += [element("h2", "Data"), _data(run), element("h2", "How it was made")]
+    body.append(folded("Recipe", _yaml(run.recipe)))
+    body.append(folded("Environment", json.dumps(run.environment, indent=2, ensure_ascii=False)))
+    return body
+
+
+def _headline(run: RunRecord) -> Markup:
+    main = run.summary.get("main") or {}
+    task, metric = run.main
+    if run.summary.get("error"):
+        return element("p", [f"This run {run.status}: ", element("span", str(run.summary["error"]), "bad")], "lead")
+    if main.get("value") is None:
+        return element("p", f"This run is {run.status}; it has no value of its main metric yet.", "lead")
+    value = element("strong", number(float(main["value"])))
+    start = f"{task} reached {metric} "
+    return element("p", [start, value, f" on validation at epoch {whole(main.get('epoch'))}."], "lead")
+
+
+def _run_facts(run: RunRecord) -> Markup:
+    resumed = int(run.summary.get("resumed") or 0)
+    facts = [
+        run.status,
+        f"seed {run.seed}",
+        duration(run.summary.get("wall_s")),
+        f"{number(run.summary.get('throughput_samples_s'))} samples/s",
+    ]
+    facts += [f"resumed {resumed} time{'s' if resumed > 1 else ''}"] if resumed else []
+    facts += [f"{run.broken_lines} unreadable line(s) in metrics.jsonl"] if run.broken_lines else []
+    return element("p", " · ".join(facts), "soft")
+
+
+def _results(run: RunRecord) -> Markup:
+    rows: list[list[str]] = []
+    for task, described in run.tasks.items():
+        best, test = described.get("best") or {}, described.get("test") or {}
+        chances = described.get("chance") or {}
+        for metric in dict.fromkeys([*best, *test]):
+            numbers = [number(values.get(metric)) for values in (best, test, chances)]
+            rows.append([task, str(described.get("role", "")), metric, *numbers, _stopped(described)])
+    head = ["task", "role", "metric", "validation", "test", "chance", "stopped"]
+    dropped = [column for column in (5, 6) if not any(row[column].strip(DASH) for row in rows)]
+    kept = [column for column in range(len(head)) if column not in dropped]
+    return table([head[i] for i in kept], [[row[i] for i in kept] for row in rows], range(3, 6 - (5 in dropped)))
+
+
+def _stopped(described: Mapping[str, Any]) -> str:
+    stopped = described.get("stopped")
+    return f"epoch {whole(stopped.get('epoch'))}: {stopped.get('rule')}" if stopped else ""
+
+
+def _data(run: RunRecord) -> Markup:
+    data = run.summary.get("data") or {}
+    rows = [["data set", str(run.recipe.get("data", ""))]]
+    names = {"consumed": "samples consumed", "passes": "passes over the data", "quarantined": "samples quarantined"}
+    rows += [[label, whole(data[key]) if isinstance(data[key], int | float) else json.dumps(data[key])]
+             for key, label in names.items() if key in data]  # fmt: skip
+    waits = run.curve("train", None, "data_wait_share")
+    if waits:
+        rows.append(["share of time waiting for data", number(sum(waits.values()) / len(waits))])
+    return table(["", ""], rows)
+
+
+def _comparison_body(comparison: Comparison, title: str) -> list[Markup]:
+    from descant.report.comparison_figures import curves_figure, differences_figure
+    from descant.report.drawing import inline_svg
+
+    body = [
+        element("h1", title),
+        *(element("p", text, "lead") for text in findings(comparison)),
+        element("h2", "Results"),
+        _comparison_table(comparison),
+    ]
+    curves, differences = curves_figure(comparison), differences_figure(comparison)
+    if differences is not None:
+        svg = inline_svg(differences, "differences", "paired differences from the baseline")
+        caption = "Dot and bar: mean and 95 % interval of the paired difference; strokes below: the single seeds."
+        body += [element("h2", f"Difference from {comparison.baseline.name}"), figure(svg, caption)]
+    if curves is not None:
+        svg = inline_svg(curves, "curves", "validation curves per arm")
+        caption = "Mean over seeds; the band is the 95 % interval of the mean at each epoch."
+        body += [element("h2", "Curves"), figure(svg, caption)]
+    body += [element("h2", "Cost"), _cost_table(comparison)]
+    return [*body, *_runs(comparison)]
+
+
+def _runs(comparison: Comparison) -> list[Markup]:
+    body: list[Markup] = []
+    missing = [[arm.name, str(seed), why] for arm in comparison.arms for seed, why in arm.missing.items()]
+    if missing:
+        body += [element("h2", "Runs that are missing"), table(["arm", "seed", "why"], missing, [1])]
+    runs = [(arm.name, seed, run) for arm in comparison.arms for seed, run in arm.runs.items()]
+    rows = [[arm, str(seed), str(run.folder)] for arm, seed, run in runs]
+    body += [element("h2", "Runs"), table(["arm", "seed", "folder"], rows, [1])]
+    return [*body, folded(f"Recipe of {rows[0][0]}, seed {rows[0][1]}", _yaml(runs[0][2].recipe))]
+
+
+def _comparison_table(comparison: Comparison) -> Markup:
+    return _sections(comparison, metric_sections(comparison), INTERVAL_NOTE)
+
+
+def _cost_table(comparison: Comparison) -> Markup:
+    note = "Runs that shared a machine slowed each other down: read times as a comparison of arms only."
+    return _sections(comparison, cost_sections(comparison), note)
+
+
+def _sections(comparison: Comparison, sections: list[Section], note: str) -> Markup:
+    rows: list[list[Content]] = []
+    for section in sections:
+        rows.append([element("strong", section.title), *[""] * 5])
+        rows += [[*row.texts, _verdict(row.verdict)] for row in section.rows]
+    return table(heads(comparison), rows, range(1, 5), note)
+
+
+def _verdict(verdict: str) -> Markup:
+    return element("span", verdict, {"better": "good", "worse": "bad"}.get(verdict, ""))
+
+
+def _yaml(recipe: Mapping[str, Any]) -> str:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.create(dict(recipe)))

@@ -1,0 +1,107 @@
+"""The run folder: its files, and how a run claims it.
+
+``recipe.yaml``, ``environment.json``, ``metrics.jsonl``, ``summary.json``, ``quarantine.jsonl``, ``report.html``,
+``tensorboard/``, ``checkpoints/``, ``plugins/``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from descant.errors import UserError
+from descant.recipe.recipe import Recipe, differences
+from descant.run.failure import clear_failure
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths and the small files of one run."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe; it runs again as it is."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON row for each number."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def quarantine(self) -> Path:
+        """One JSON row for each sample that could not be used."""
+        return self.path / "quarantine.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoints' folder."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    def read_recipe(self) -> dict[str, Any]:
+        """Return the run's recipe as plain dicts.
+
+        Raises:
+            UserError: the folder holds no run.
+        """
+        from omegaconf import OmegaConf
+
+        if not self.recipe.exists():
+            raise UserError(f"there is no run at {str(self.path)!r}: give the folder of a run, such as runs/demo")
+        plain = OmegaConf.to_container(OmegaConf.load(self.recipe))
+        assert isinstance(plain, dict)
+        return {str(key): value for key, value in plain.items()}
+
+    def write_recipe(self, plain: dict[str, Any]) -> None:
+        """Write the resolved recipe."""
+        from omegaconf import OmegaConf
+
+        write_atomically(self.recipe, OmegaConf.to_yaml(OmegaConf.create(plain)))
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return ``summary.json``, or None before a run's first end."""
+        path = self.path / "summary.json"
+        if not path.exists():
+            return None
+        summary: dict[str, Any] = json.loads(path.read_text())
+        return summary
+
+    def write_json(self, name: str, value: object) -> None:
+        """Write one of the folder's JSON files."""
+        write_atomically(self.path / name, json.dumps(value, indent=2) + "\n")
+
+    def claim(self, recipe: Recipe) -> bool:
+        """Take the folder for a run of ``recipe``; return whether it goes on with an earlier one.
+
+        Raises:
+            UserError: it holds a run of another recipe and ``resume`` is not set.
+        """
+        resumes = self.recipe.exists()
+        if resumes and not recipe.resume:
+            changed = differences(self.read_recipe(), recipe.plain)
+            if changed:
+                more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+                raise UserError(
+                    f"the run {str(self.path)!r} exists with another recipe ({'; '.join(changed[:3])}{more}): "
+                    f"give a new run.name, or resume=true to go on with it under this recipe"
+                )
+        self.path.mkdir(parents=True, exist_ok=True)
+        clear_failure(self.path)
+        return resumes
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    os.replace(partial, path)

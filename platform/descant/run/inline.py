@@ -1,0 +1,28 @@
+"""The runner ``inline``: one rank in this process, for debuggers and small machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from descant.loop.ranks import Ranks
+from descant.loop.worker import work
+from descant.run.log import Row
+from descant.run.request import RunRequest
+from descant.run.stopping import StopFile, on_interrupt
+
+
+def run_inline(request: RunRequest, on_row: Callable[[Row], None]) -> None:
+    """Train in this process.
+
+    Args:
+        request: what to train.
+        on_row: called with each row that the run writes.
+    """
+    stop = StopFile(Path(request.folder))
+    stop.clear()
+    try:
+        with on_interrupt(stop.request):
+            work(request, Ranks(), stop.requested, on_row)
+    finally:
+        stop.clear()

@@ -1,0 +1,125 @@
+"""From a composed recipe to a finished run: check everything, claim the folder, hand over to a runner."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from descant.errors import RunError, UserError, nearest
+from descant.plugins import load_plugins, read_plugins
+from descant.recipe import Recipe, compose, parse_recipe
+from descant.run.folder import RunFolder
+from descant.run.log import Row
+from descant.run.request import RunRequest
+
+logger = logging.getLogger("descant")
+Runner = Callable[[RunRequest, Callable[[Row], None]], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and what came of it.
+
+    Attributes:
+        folder: ``runs/<name>``.
+        status: ``finished`` or ``interrupted``.
+        summary: ``summary.json``.
+    """
+
+    folder: Path
+    status: str
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A checked recipe, ready to run."""
+
+    recipe: Recipe
+    request: RunRequest
+    runner: Runner
+    folder: RunFolder
+    resumes: bool
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an earlier run of the same recipe is finished already."""
+        summary = self.folder.summary()
+        return self.resumes and summary is not None and summary["status"] == "finished" and not self.recipe.resume
+
+    def run(self, on_row: Callable[[Row], None]) -> Run:
+        """Run to the end.
+
+        Raises:
+            RunError: the run failed; its sentence is in ``summary.json`` too.
+        """
+        if not self.is_finished:
+            (self.folder.path / "summary.json").unlink(missing_ok=True)
+            self.runner(self.request, on_row)
+        summary = self.folder.summary()
+        if summary is None:
+            raise RunError(f"the run {str(self.folder.path)!r} ended without a summary: run the same command again")
+        if summary["status"] == "failed":
+            raise RunError(summary["error"])
+        return Run(self.folder.path, summary["status"], summary)
+
+
+def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
+    """Compose, check and claim; everything that can be wrong with what the user gave is said here.
+
+    Raises:
+        UserError: in one sentence.
+    """
+    plain = compose(recipe, overrides)
+    beside = [Path.cwd()]
+    if Path(recipe).suffix in (".yaml", ".yml"):
+        beside.append(Path(recipe).resolve().parent)
+    parsed = parse_recipe(plain)
+    plugins = read_plugins(parsed.plugins, beside)
+    load_plugins(plugins)
+    runner = _runner(parsed.run.runner)
+    from descant.loop.experiment import Experiment
+
+    data = _absolute(parsed.data)
+    experiment = Experiment.build(parsed, data)
+    experiment.check()
+    folder = RunFolder((Path(parsed.run.dir) / parsed.run_name).absolute())
+    resumes = folder.claim(parsed)
+    saved = {**parsed.plain, "plugins": [_save_plugin(folder, plugin) for plugin in plugins]}
+    if not resumes or parsed.resume:
+        folder.write_recipe(saved)
+        experiment.description.write(folder.path)
+    request = RunRequest({**saved, "data": data}, str(folder.path), plugins)
+    return Launch(parsed, request, runner, folder, resumes)
+
+
+def _runner(name: str) -> Runner:
+    if name == "inline":
+        from descant.run.inline import run_inline
+
+        return run_inline
+    found = {entry.name: entry for entry in entry_points(group="descant.runners")}
+    if name not in found:
+        raise UserError(f"there is no runner {name!r}: {nearest(name, [*found, 'inline'])}")
+    runner: Runner = found[name].load()
+    return runner
+
+
+def _absolute(data: str) -> str:
+    """Return a local folder as workers in other working directories find it; URLs stay as they are."""
+    return data if "://" in data else os.path.abspath(data)
+
+
+def _save_plugin(folder: RunFolder, plugin: dict[str, str]) -> str:
+    """Keep a plugin's source in the run folder, so that the run can be evaluated without the original file."""
+    if not plugin["source"]:
+        return plugin["name"]
+    copy = Path("plugins") / f"{plugin['name']}.py"
+    (folder.path / copy).parent.mkdir(exist_ok=True)
+    (folder.path / copy).write_text(plugin["source"])
+    return str(copy)

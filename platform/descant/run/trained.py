@@ -1,0 +1,111 @@
+"""A trained model out of a run folder: evaluate it, ask it for predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from descant.data.description import Description
+from descant.data.batches import BatchMaker, make_loader
+from descant.data.order import EvaluationOrder
+from descant.errors import UserError, nearest
+from descant.loop.checkpoints import Checkpoints
+from descant.loop.evaluate import evaluate
+from descant.loop.experiment import Experiment
+from descant.loop.ranks import Ranks
+from descant.model import MultiTaskModel
+from descant.plugins import load_plugins, read_plugins
+from descant.recipe import parse_recipe
+from descant.run.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best checkpoint of a run, on the device that is there."""
+
+    experiment: Experiment
+    model: MultiTaskModel
+    device: torch.device
+
+    def evaluate(self, split: str = "test") -> dict[str, Any]:
+        """Return ``{"data", "split", "samples", "tasks": {name: {metric: value}}}`` of the bound data set's split."""
+        reader = self.experiment.reader(split)
+        order = EvaluationOrder(len(reader), self.experiment.recipe.trainer.batch_size)
+        maker = BatchMaker(reader, order, self.experiment.inputs, self.experiment.tasks)
+        batches = make_loader(maker, list(order.walk()), workers=0)
+        scores = evaluate(
+            self.model, self.experiment.tasks, self.experiment.inputs, batches, self.device, Ranks()
+        )
+        return {
+            "data": str(self.experiment.folder),
+            "split": split,
+            "samples": scores.total,
+            "unreadable": len({(bad.shard, bad.key) for bad in scores.bad if bad.stage == "decode"}),
+            "tasks": {
+                task: {metric: value if value == value else None for metric, value in values.items()}
+                for task, values in scores.values.items()
+            },
+        }
+
+    @torch.no_grad()
+    def predict(self, members: Mapping[str, bytes], tasks: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the answer of each of ``tasks`` for one sample, given the bytes of each input's file.
+
+        Raises:
+            ValueError: a file does not decode.
+        """
+        views, ready = {}, {}
+        for name, member in members.items():
+            input = self.experiment.inputs[name]
+            views[name] = input.evaluation_views(input.decode(member))
+            arrays = {
+                part: torch.stack([torch.as_tensor(view.arrays[part]) for view in views[name]]).to(self.device)
+                for part in views[name][0].arrays
+            }
+            ready[name] = input.finish(arrays)
+        outputs = self.model(ready)
+        answers = {}
+        for name in tasks:
+            task = self.experiment.tasks[name]
+            prediction = task.predict(outputs[name]).mean(0).cpu().numpy()
+            view = next((found[0] for found in views.values() if found[0].geometry is not None), None)
+            answers[name] = task.answer(prediction, view)
+        return answers
+
+
+def load(run: str | Path, data: str | None = None) -> Trained:
+    """Return the best checkpoint of the run in the folder ``run``, bound to its data set or to ``data``.
+
+    Raises:
+        UserError: there is no run, it has no checkpoint yet, or the data set lacks a field.
+    """
+    folder = RunFolder(Path(run).absolute())
+    recipe = parse_recipe(folder.read_recipe())
+    load_plugins(read_plugins(recipe.plugins, [folder.path, Path.cwd()]))
+    described = Description.read(folder.path)
+    trained = Experiment.bind(recipe, Path(recipe.data), described)
+    experiment = trained if data is None else trained.on(data)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    best = Checkpoints(folder.checkpoints).load("best", device)
+    if best is None:
+        raise UserError(f"the run {str(run)!r} has no checkpoint that was evaluated yet: let it train for an epoch")
+    model = trained.build_model()
+    model.load_state_dict(best.model)
+    return Trained(experiment, model.to(device).eval(), device)
+
+
+def chosen_tasks(trained: Trained, wanted: str | None) -> list[str]:
+    """Return the main task, or with ``wanted`` a comma-separated list of tasks, or ``all``."""
+    names = list(trained.experiment.tasks)
+    if wanted is None:
+        return names[:1]
+    if wanted == "all":
+        return names
+    for name in wanted.split(","):
+        if name not in names:
+            raise UserError(f"the run has no task {name!r}: {nearest(name, names)}")
+    return wanted.split(",")

@@ -1,0 +1,22 @@
+"""The task contract and the ready kinds of task; tasks themselves live in other packages."""
+
+from descant.tasks.attributes import BinaryAttributes
+from descant.tasks.base import BadLabel, Task, register_task, tasks
+from descant.tasks.classification import Classification
+from descant.tasks.landmarks import Landmarks
+from descant.tasks.metrics import Metric
+from descant.tasks.reconstruction import Reconstruction
+from descant.tasks.regression import Regression
+
+__all__ = [
+    "BadLabel",
+    "BinaryAttributes",
+    "Classification",
+    "Landmarks",
+    "Metric",
+    "Reconstruction",
+    "Regression",
+    "Task",
+    "register_task",
+    "tasks",
+]

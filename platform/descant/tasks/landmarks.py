@@ -1,0 +1,84 @@
+"""Points in an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from descant.errors import UserError
+from descant.inputs.base import View
+from descant.lazy import torch
+from descant.tasks import losses, metrics
+from descant.tasks.base import BadLabel, Task
+
+
+class Landmarks(Task):
+    """P points (x, y), learnt in units of the image's width and height (0 to 1), so 2P outputs.
+
+    ``eyes`` are the indices of the two points whose distance normalises the error (Zhang et al., ECCV 2014).
+    """
+
+    eyes: tuple[int, int] = (0, 1)
+    default_weight: ClassVar[float] = 0.2
+    label_kinds = ("points",)
+    losses = {"half_squared_error": losses.half_squared_error, "l1": losses.l1, "smooth_l1": losses.smooth_l1}
+    metric_makers = {
+        "mean_error": lambda task: metrics.mean_error(task.error),
+        "failure_rate": lambda task: metrics.failure_rate(task.error),
+    }
+
+    def __init__(self, *args: Any, hidden: Sequence[int] = (), dropout: float = 0.0, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self._hidden, self._dropout = tuple(hidden), dropout
+        self.points = self.field.shape[0]
+        if max(self.eyes) >= self.points:
+            raise UserError(
+                f"the task {self.name!r} takes the points {list(self.eyes)} as eyes, but {self.label!r} has "
+                f"{self.points} points: set 'eyes' to two indices from 0 to {self.points - 1}"
+            )
+
+    def head(self, feature: tuple[int, ...]) -> torch.nn.Module:
+        """Return a linear or multi-layer head with 2P outputs."""
+        from descant.heads import mlp
+
+        return mlp(feature, 2 * self.points, self._hidden, self._dropout)
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the chosen loss of each face over its 2P coordinates, (B,)."""
+        return super().loss(output, target.flatten(1))
+
+    def predict(self, output: torch.Tensor) -> torch.Tensor:
+        """Return the points, (B, P, 2), in units of the image's width and height."""
+        return output.float().unflatten(1, (self.points, 2))
+
+    def error(
+        self, prediction_BPX: Float[torch.Tensor, "B P 2"], target_BPX: Float[torch.Tensor, "B P 2"]
+    ) -> Float[torch.Tensor, B]:
+        """Return each face's mean distance over the inter-ocular distance; NaN where the eyes coincide."""
+        distance_B = (prediction_BPX - target_BPX).double().norm(dim=2).mean(1)
+        eyes_B = (target_BPX[:, self.eyes[0]] - target_BPX[:, self.eyes[1]]).double().norm(dim=1)
+        return torch.where(eyes_B > 0, distance_B / eyes_B, torch.nan)
+
+    def answer(self, prediction: np.ndarray, view: View | None) -> dict[str, Any]:
+        """Return the points in pixels of the given image."""
+        points = view.to_pixels(prediction) if view is not None else prediction
+        return {"points": [[round(float(x), 3), round(float(y), 3)] for x, y in points]}
+
+    def blank(self) -> np.ndarray:
+        """Return the points of a made-up face whose eyes do not coincide."""
+        return np.tile(np.linspace(0.0, 1.0, self.points, dtype=np.float32)[:, None], (1, 2))
+
+    def target(self, label: Any, views: Mapping[str, View]) -> np.ndarray:
+        """Return the points, (P, 2), moved along with what happened to the image."""
+        try:
+            points = np.asarray(label, np.float64).reshape(self.points, 2)
+        except (TypeError, ValueError) as error:
+            raise BadLabel(f"{self.label} is {label!r}: allowed are {self.points} pairs of pixels") from error
+        if not np.isfinite(points).all():
+            raise BadLabel(f"{self.label} is {label!r}: allowed are finite pixels")
+        view = next((view for view in views.values() if view.geometry is not None), None)
+        moved = view.from_pixels(points) if view is not None else points
+        return moved.astype(np.float32)

@@ -1,0 +1,73 @@
+"""The trunk contract: a network from inputs to named features, which heads attach to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from descant.errors import UserError, nearest
+from descant.registry import Registry
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Trunk(nn.Module):
+    """The shared network.
+
+    A subclass's constructor takes ``inputs`` (the shape of each input by name, without the batch) and the recipe's
+    options; ``forward`` maps a batch of inputs to features by name: ``pooled`` (B, F), ``sequence`` (B, T, F),
+    ``map`` (B, C, H, W), or names of its own.
+    """
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return every feature, batch first."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def feature_shapes(self, inputs: Shapes) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every feature, without the batch, by one pass of zeros in evaluation mode."""
+        was_training = self.training
+        self.eval()
+        zeros = {name: torch.zeros(1, *shape) for name, shape in inputs.items()}
+        features = self(zeros)
+        self.train(was_training)
+        return {name: tuple(feature.shape[1:]) for name, feature in features.items()}
+
+
+trunks: Registry[Trunk] = Registry("trunk", "trunks")
+
+
+def register_trunk(name: str) -> Callable[[type[Trunk]], type[Trunk]]:
+    """Register a trunk class under a name that recipes use (``trunk=NAME``)."""
+    return trunks.register(name)
+
+
+def build_trunk(name: str, options: Mapping[str, Any], inputs: Shapes) -> Trunk:
+    """Return a trunk by its registered name, or any timm model by its name.
+
+    Raises:
+        UserError: neither knows the name, or the trunk refuses an option or the inputs.
+    """
+    if name in trunks.names():
+        return trunks.build(name, options, inputs=inputs)
+    import timm
+
+    if timm.is_model(name):
+        return trunks.build("timm", {"model": name, **options}, inputs=inputs)
+    raise UserError(f"there is no trunk {name!r}: {nearest(name, [*trunks.names(), *timm.list_models()])}")
+
+
+def only_input(trunk: str, inputs: Shapes, dimensions: tuple[int, ...] = ()) -> tuple[str, tuple[int, ...]]:
+    """Return the (name, shape) of the one input of a trunk that takes one, of as many dimensions as allowed."""
+    if len(inputs) != 1:
+        raise UserError(f"the trunk {trunk!r} takes one input, but the recipe has {sorted(inputs)}")
+    name, shape = next(iter(inputs.items()))
+    if dimensions and len(shape) not in dimensions:
+        raise UserError(
+            f"the trunk {trunk!r} takes inputs of {' or '.join(map(str, dimensions))} dimensions, "
+            f"but {name!r} has the shape {shape}"
+        )
+    return name, shape

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from descant.compare import Comparison, compare_runs
+from descant.report import read_run
+from descant.report.comparison_figures import arm_curve, curves_figure, differences_figure
+from descant.report.drawing import colour, line, save
+from descant.report.run_figures import task_figures, weights_figure
+from unit.descant.compare.stand_in import genre_recipe, write_run
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    root = tmp_path_factory.mktemp("runs")
+    arms = {f"w={w}": {s: write_run(root / f"{w}-{s}", genre_recipe(w, s)) for s in range(3)} for w in (0, 10)}
+    return compare_runs(arms)
+
+
+def test_the_band_is_the_interval_over_seeds(comparison: Comparison) -> None:
+    arm = comparison.arms[0]
+    estimate = arm_curve(arm, "genre", "accuracy")[4]
+    values = [run.curve("validation", "genre", "accuracy")[4] for run in arm.runs.values()]
+    assert estimate.n == 3 and estimate.mean == pytest.approx(sum(values) / 3)
+    assert estimate.low is not None and estimate.low < min(values)
+
+
+def test_every_panel_is_labelled_and_every_arm_drawn(comparison: Comparison) -> None:
+    curves, differences = curves_figure(comparison), differences_figure(comparison)
+    assert curves is not None and differences is not None
+    assert [axis.get_title("left") for axis in curves.axes] == [
+        "genre: accuracy",
+        "genre: loss",
+        "reconstruction: loss",
+    ]
+    for axis in curves.axes:
+        assert axis.get_xlabel() == "epoch" and axis.get_ylabel() and len(axis.lines) == 2 == len(axis.collections)
+    assert all("is better" in axis.get_xlabel() for axis in differences.axes)
+
+
+def test_figures_are_800_pixels_wide_and_the_same_each_time(comparison: Comparison, tmp_path: Path) -> None:
+    made: list[bytes] = []
+    for _ in range(2):
+        figure = curves_figure(comparison)
+        assert figure is not None
+        made += [save(figure, tmp_path / f"f.{ending}").read_bytes() for ending in ("png", "svg")]
+    assert made[:2] == made[2:]
+    assert int.from_bytes(made[0][16:20], "big") == 800
+
+
+def test_a_run_has_a_figure_per_task_and_one_of_weights(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "r", genre_recipe()))
+    assert list(task_figures(run)) == ["genre", "reconstruction"] and weights_figure(run) is not None
+    (run.folder / "metrics.jsonl").unlink()
+    empty = read_run(run.folder)
+    assert task_figures(empty) == {} and weights_figure(empty) is None
+
+
+def test_lines_stay_apart_beyond_the_palette() -> None:
+    assert len({(colour(position), line(position)) for position in range(24)}) == 24
