@@ -12,7 +12,7 @@ from jaxtyping import install_import_hook
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 # Before the packages are imported: their annotated shapes and types are then checked at every call.
-install_import_hook(["descant", "descant_tasks"], "beartype.beartype")
+install_import_hook(["descant", "descant_tasks"], "checking.checked")
 
 
 @pytest.fixture(scope="session")

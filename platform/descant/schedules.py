@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from descant.errors import UserError
 from descant.registry import Registry
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A number as a function of the epoch."""
 

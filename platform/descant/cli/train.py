@@ -13,7 +13,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipe", metavar="RECIPE", help="a shipped recipe (see 'descant recipes') or a YAML file")
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as trainer.epochs=3 run.workers=2 tasks.smile.weight=0.1"
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="such as trainer.epochs=3 run.workers=2 tasks.smile.weight=0.1",
     )
 
 

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from descant.data.index import ShardIndex, load_indexes
-from descant.errors import UserError
+from descant.data.index import ShardIndex
 
 FORMAT = 1
 FILE = "dataset.json"
@@ -110,7 +109,9 @@ def describe(folder: Path) -> Description:
     """Return a data set's description."""
     if (folder / FILE).exists():
         return Description.read(folder)
-    raise UserError(f"no {FILE} in {str(folder)!r}")
+    from descant.data.infer import infer
+
+    return infer(folder)
 
 
 def fingerprint(indexes: Mapping[str, Sequence[ShardIndex]]) -> str:
@@ -123,4 +124,4 @@ def fingerprint(indexes: Mapping[str, Sequence[ShardIndex]]) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["Description", "Field", "Split", "describe", "fingerprint", "load_indexes"]
+__all__ = ["Description", "Field", "Split", "describe", "fingerprint"]

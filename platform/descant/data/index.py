@@ -197,7 +197,10 @@ def plain(name: bytes) -> str:
 def _read_if_current(path: Path) -> ShardIndex | None:
     try:
         return read_index(path)
-    except (OSError, ValueError):  # a missing, stale or damaged index is replaced, a missing tar is named by the rebuild
+    except (
+        OSError,
+        ValueError,
+    ):  # a missing, stale or damaged index is replaced, a missing tar is named by the rebuild
         return None
 
 

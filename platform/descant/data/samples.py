@@ -59,7 +59,10 @@ class _Collector:
         if self._key:
             self._suspects[self._key] = entry.offset
             if entry.doubts_previous:
-                self._broken[self._key] = (entry.offset, "its last member may be longer or shorter than its header says")
+                self._broken[self._key] = (
+                    entry.offset,
+                    "its last member may be longer or shorter than its header says",
+                )
         if entry.name:  # a member whose data are cut off
             base = entry.name.rpartition(b"/")
             key = base[0] + base[1] + base[2].partition(b".")[0]

@@ -79,7 +79,9 @@ class Walker:
         data = _next_block_with_data(self._descriptor, start, self._size)
         self._position = data
         if data < self._size:
-            return Entry(b"", start, data - start, f"data follow at byte {data} after an end mark at byte {start}", True)
+            return Entry(
+                b"", start, data - start, f"data follow at byte {data} after an end mark at byte {start}", True
+            )
         if start + 2 * BLOCK > self._size:
             return Entry(b"", start, 0, f"the end mark at byte {start} is cut off", True)
         return None

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -62,8 +61,8 @@ class Checkpoints:
         self._write_index(index)
         self._remove_others(set(index.values()))
 
-    def load(self, which: Literal["last", "best"], device: torch.device | str = "cpu") -> Checkpoint | None:
-        """Return the last or the best checkpoint, or None where there is none.
+    def load(self, which: Literal["last", "best"]) -> Checkpoint | None:
+        """Return the last or the best checkpoint, on the CPU, or None where there is none.
 
         Raises:
             RunError: its files are missing or damaged.
@@ -73,8 +72,8 @@ class Checkpoints:
             return None
         folder = self.folder / name
         try:
-            model = load_file(folder / "model.safetensors", device=str(device))
-            tensors = load_file(folder / "optimizer.safetensors", device=str(device))
+            model = load_file(folder / "model.safetensors")
+            tensors = load_file(folder / "optimizer.safetensors")
             state = json.loads((folder / "state.json").read_text())
         except (OSError, ValueError) as error:
             raise RunError(f"the checkpoint {str(folder)!r} cannot be read: {error}") from error

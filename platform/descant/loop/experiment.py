@@ -124,9 +124,7 @@ class Experiment:
             if task.label is None or task.label in description.fields or name == self.recipe.main:
                 task.read_from(description.fields)
                 tasks_there[name] = task
-        return dataclasses.replace(
-            self, folder=folder, description=description, inputs=inputs_there, tasks=tasks_there
-        )
+        return dataclasses.replace(self, folder=folder, description=description, inputs=inputs_there, tasks=tasks_there)
 
     def check(self) -> None:
         """Raise a UserError for what can be known before training: sizes, shapes, losses, features."""

@@ -218,7 +218,7 @@ class Training:
         return scores
 
     def _test(self) -> None:
-        best = self.checkpoints.load("best", self.device)
+        best = self.checkpoints.load("best")
         if best is None or "test" not in self.experiment.description.splits:
             return
         self.module.load_state_dict(best.model)

@@ -37,9 +37,7 @@ class Trained:
         order = EvaluationOrder(len(reader), self.experiment.recipe.trainer.batch_size)
         maker = BatchMaker(reader, order, self.experiment.inputs, self.experiment.tasks)
         batches = make_loader(maker, list(order.walk()), workers=0)
-        scores = evaluate(
-            self.model, self.experiment.tasks, self.experiment.inputs, batches, self.device, Ranks()
-        )
+        scores = evaluate(self.model, self.experiment.tasks, self.experiment.inputs, batches, self.device, Ranks())
         return {
             "data": str(self.experiment.folder),
             "split": split,
@@ -90,7 +88,7 @@ def load(run: str | Path, data: str | None = None) -> Trained:
     trained = Experiment.bind(recipe, Path(recipe.data), described)
     experiment = trained if data is None else trained.on(data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    best = Checkpoints(folder.checkpoints).load("best", device)
+    best = Checkpoints(folder.checkpoints).load("best")
     if best is None:
         raise UserError(f"the run {str(run)!r} has no checkpoint that was evaluated yet: let it train for an epoch")
     model = trained.build_model()

@@ -1,0 +1,153 @@
+"""What a folder of shards holds, found out from the shards: for data sets that another program wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from descant.data.description import Description, Field, Split, fingerprint
+from descant.data.index import ShardIndex, load_indexes
+from descant.errors import UserError
+
+SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+KINDS = {
+    **dict.fromkeys(("flac", "wav", "mp3", "ogg"), "audio"),
+    **dict.fromkeys(("jpg", "jpeg", "png"), "image"),
+    "npy": "array",
+    "txt": "text",
+}
+
+
+def infer(folder: Path) -> Description:
+    """Return the description of a folder of shards without ``dataset.json``.
+
+    Splits go by the shards' names (``train-…``, ``validation-…`` or ``val-…``, ``test-…``; any other shard trains),
+    inputs by the members' extensions, labels by the values in the samples' json.
+
+    Raises:
+        UserError: there is no shard.
+    """
+    shards = sorted(folder.glob("*.tar"))
+    if not shards:
+        raise UserError(
+            f"there is no data set in {str(folder)!r}, neither dataset.json nor shards such as train-000000.tar: "
+            f"make one with 'descant pack', or try 'descant data demo'"
+        )
+    indexes: dict[str, list[ShardIndex]] = {}
+    for index in load_indexes(shards):
+        indexes.setdefault(_split(index.path), []).append(index)
+    labels: dict[str, _Label] = {}
+    for split, parts in indexes.items():
+        for sample in _labels(parts):
+            for name, value in sample.items():
+                if value is not None:
+                    labels.setdefault(name, _Label()).add(split, value)
+    fields = {**_inputs([index for parts in indexes.values() for index in parts])}
+    fields |= {name: label.field() for name, label in sorted(labels.items())}
+    splits = {
+        split: Split(
+            sum(len(index.keys) for index in parts),
+            tuple(index.path.name for index in parts),
+            {name: label.counts(split) for name, label in sorted(labels.items()) if label.field().classes},
+        )
+        for split, parts in indexes.items()
+    }
+    return Description(folder.name, fields, splits, fingerprint(indexes), {"source": "inferred from the shards"})
+
+
+@dataclass
+class _Label:
+    """What the values of one label are like."""
+
+    values: dict[str, Counter[Any]] = field(default_factory=dict)
+    shapes: set[tuple[int, ...]] = field(default_factory=set)
+    kinds: set[str] = field(default_factory=set)
+
+    def add(self, split: str, value: Any) -> None:
+        kind = _kind(value)
+        self.kinds.add(kind)
+        if kind in ("number", "points"):
+            self.shapes.add(_shape(value))
+        else:
+            self.values.setdefault(split, Counter())[value] += 1
+
+    def field(self) -> Field:
+        if self.kinds <= {"integer", "boolean", "name"} and len(self.kinds) == 1:
+            return Field("class", classes=self._classes())
+        if self.kinds <= {"integer", "boolean", "number"}:
+            return Field("number", shape=next(iter(self.shapes)) if len(self.shapes) == 1 else ())
+        if self.kinds == {"points"} and len(self.shapes) == 1:
+            return Field("points", shape=next(iter(self.shapes)))
+        return Field("text")
+
+    def counts(self, split: str) -> list[int]:
+        found = self.values.get(split, Counter())
+        if self.kinds == {"name"}:
+            return [found[name] for name in self._classes()]
+        return [found[index] for index in range(len(self._classes()))]
+
+    def _classes(self) -> tuple[str, ...]:
+        known = {value for values in self.values.values() for value in values}
+        if self.kinds == {"name"}:
+            return tuple(sorted(known))
+        return ("no", "yes") if self.kinds == {"boolean"} else tuple(map(str, range(max(known) + 1)))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int) and value >= 0:
+        return "integer"
+    if isinstance(value, str):
+        return "name"
+    if isinstance(value, list) and value and all(isinstance(point, list) and len(point) == 2 for point in value):
+        return "points"
+    return "number"
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return (len(value), *_shape(value[0])) if isinstance(value, list) and value else ()
+
+
+def _split(path: Path) -> str:
+    return SPLITS.get(path.name.split("-")[0].split(".")[0].split("_")[0].lower(), "train")
+
+
+def _inputs(indexes: Sequence[ShardIndex]) -> Mapping[str, Field]:
+    extensions = sorted({extension for index in indexes for extension in index.offsets})
+    kinds = Counter(KINDS[extension] for extension in extensions if extension in KINDS)
+    return {
+        KINDS[extension] if kinds[KINDS[extension]] == 1 else extension: Field(KINDS[extension], extension)
+        for extension in extensions
+        if extension in KINDS
+    }
+
+
+def _labels(indexes: Iterable[ShardIndex]) -> Iterator[dict[str, Any]]:
+    for index in indexes:
+        for extension in ("json", "cls"):
+            if extension not in index.offsets:
+                continue
+            file = os.open(index.path, os.O_RDONLY)
+            try:
+                for offset, size in zip(index.offsets[extension], index.sizes[extension], strict=True):
+                    if offset >= 0:
+                        yield _parse(extension, os.pread(file, int(size), int(offset)))
+            finally:
+                os.close(file)
+
+
+def _parse(extension: str, data: bytes) -> dict[str, Any]:
+    """Return a member's labels; what cannot be parsed is left to the reader, which names the sample."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return {}
+    if extension == "cls":
+        return {"cls": value}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,1 @@
+"""Raw data in their published layouts into data sets."""

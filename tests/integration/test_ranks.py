@@ -1,0 +1,87 @@
+"""N workers give the gradients and the metrics that one worker gives, for the same global batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from descant.run.log import read_rows
+from safetensors.torch import load_file
+
+from support import image_data_set, mel_data_set, train_on_ranks
+
+SGD = ["optimizer={name: sgd, lr: 0.5}", "trainer.epochs=1", "trainer.batch_size=16", "trainer.log_steps=1"]
+SHADE = """
+from descant import Classification, register_task
+
+@register_task("shade")
+class Shade(Classification):
+    \"\"\"How bright the ground is.\"\"\"
+    label = "shade"
+    classes = ("black", "dark", "grey", "light")
+"""
+
+
+def uneven(number: int, genre: int) -> dict[str, Any]:
+    """Leave out labels such that the ranks' slices hold different numbers of them, and one batch holds none."""
+    return {"genre": genre} if number % 5 == 0 or number % 16 < 7 else {"genre": None}
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    (folder,) = {path.parent for path in run.glob("checkpoints/step-*/model.safetensors")}
+    return load_file(folder / "model.safetensors")
+
+
+def rows(run: Path, split: str) -> list[tuple[Any, ...]]:
+    return [
+        (row["epoch"], row["task"], row["metric"], row["value"], row["samples"])
+        for row in read_rows(run / "metrics.jsonl")
+        if row["split"] == split and row["task"] is not None
+    ]
+
+
+def test_gradients_are_those_of_one_worker_with_uneven_labels(tmp_path: Path) -> None:
+    data = mel_data_set(tmp_path / "data", train=53, labels=uneven)
+    overrides = [
+        f"data={data}",
+        f"run.dir={tmp_path}",
+        "inputs.mel.crop_frames=32",
+        "trunk.dropout=0",
+        "tasks.genre.dropout=0",
+        "tasks.reconstruction.dropout=0",
+        *SGD,
+    ]
+    runs = {n: train_on_ranks("genre_reconstruction", [*overrides, f"run.name=n{n}"], n) for n in (1, 2, 3)}
+    one = weights(runs[1])
+    for n in (2, 3):
+        for name, value in weights(runs[n]).items():
+            torch.testing.assert_close(value, one[name], rtol=1e-4, atol=2e-6, msg=f"{name} on {n} workers")
+        for ours, theirs in zip(rows(runs[n], "train"), rows(runs[1], "train"), strict=True):
+            assert ours[:3] == theirs[:3] and ours[4] == theirs[4]
+            assert ours[3] == pytest.approx(theirs[3], rel=1e-4)
+
+
+def test_gradients_through_batch_normalisation_are_those_of_one_worker(tmp_path: Path) -> None:
+    data = image_data_set(tmp_path / "data")
+    plugin = tmp_path / "shade_task.py"
+    plugin.write_text(SHADE)
+    overrides = [f"data={data}", f"run.dir={tmp_path}", f"plugins=[{plugin}]", "tasks.shade.weight=0.5", *SGD]
+    overrides += ["optimizer.lr=0.01", "inputs.image.size=24"]
+    runs = {n: train_on_ranks("face_landmarks", [*overrides, f"run.name=n{n}"], n) for n in (1, 3)}
+    one = weights(runs[1])
+    for name, value in weights(runs[3]).items():
+        torch.testing.assert_close(
+            value, one[name], rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+@pytest.mark.parametrize("validation", [5, 16, 33])
+def test_metrics_are_identical_on_any_number_of_ranks(tmp_path: Path, validation: int) -> None:
+    data = mel_data_set(tmp_path / "data", train=16, validation=validation, test=validation + 2, labels=uneven)
+    overrides = [f"data={data}", f"run.dir={tmp_path}", "inputs.mel.crop_frames=32", *SGD, "optimizer.lr=0"]
+    runs = {n: train_on_ranks("genre_reconstruction", [*overrides, f"run.name=n{n}"], n) for n in (1, 2, 3)}
+    for split in ("validation", "test"):
+        assert rows(runs[1], split)
+        assert rows(runs[1], split) == rows(runs[2], split) == rows(runs[3], split)

@@ -1,0 +1,182 @@
+"""Every ready kind of task keeps the same contract: target, head, loss, prediction and metrics fit each other."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from descant import BinaryAttributes, Classification, Landmarks, Reconstruction, Regression, Task
+from descant.data.description import Field
+from descant.errors import UserError
+from descant.inputs.base import Geometry, View
+from descant.tasks import BadLabel
+
+FIELDS = {
+    "mel": Field("array", "npy", shape=(6, 4)),
+    "genre": Field("class", classes=("jazz", "folk", "rock"), counts=(5, 3, 2)),
+    "age": Field("number"),
+    "pair": Field("number", shape=(2,)),
+    "traits": Field("number", shape=(3,)),
+    "eyes": Field("points", shape=(3, 2)),
+}
+INPUTS = {"mel": (6, 4)}
+VIEWS = {"image": View({}, Geometry((0.1, 0.1), (0.0, 0.0)))}
+
+
+class Genre(Classification):
+    label = "genre"
+
+
+class Age(Regression):
+    label = "age"
+
+
+class Pair(Regression):
+    label = "pair"
+
+
+class Traits(BinaryAttributes):
+    label = "traits"
+    attributes = ("kind", "loud", "late")
+
+
+class Eyes(Landmarks):
+    label = "eyes"
+
+
+@dataclass(frozen=True)
+class Case:
+    kind: type[Task]
+    good: tuple[Any, ...]
+    bad: tuple[Any, ...]
+    weight: float
+
+
+CASES = [
+    Case(Genre, (0, 2, "folk"), (3, -1, 1.5, "pop", [1], {"a": 1}, 10**30), 0.3),
+    Case(Age, (3, 2.5, [4], -1e9), ("old", [1, 2], {}, math.nan, math.inf, [[1], [2, 3]], 10**400), 0.2),
+    Case(Pair, ([1, 2], [[0.5], [3]]), (1, [1, 2, 3], [1, math.nan]), 0.2),
+    Case(Traits, ([0, 1, None], [True, False, 1]), ([0, 1], [0, 1, 2], "yes", 1, [0, 1, math.nan]), 0.3),
+    Case(Eyes, ([[1, 2], [3, 4], [5, 6.5]],), ([[1, 2]], 3, "x", [[1, 2], [3, 4], [5, math.inf]], None), 0.2),
+]
+
+
+def made(kind: type[Task], **options: Any) -> Task:
+    return kind("mine", FIELDS, INPUTS, **options)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind.__name__)
+def test_labels_become_targets_that_stack_with_blanks_and_train_the_head(case: Case) -> None:
+    task = made(case.kind)
+    blank = task.blank()
+    targets = [task.target(json.loads(json.dumps(label)), VIEWS) for label in case.good]
+    assert all(target.shape == blank.shape and target.dtype == blank.dtype for target in targets)
+    target = torch.from_numpy(np.stack([*targets, blank]))
+    head = task.head((5,))
+    output = head(torch.randn(len(target), 5, generator=torch.Generator().manual_seed(0)))
+    losses_B = task.loss(output, target)
+    assert losses_B.shape == (len(target),)
+    assert losses_B.isfinite().all()
+    losses_B.sum().backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+    prediction = task.predict(output.detach())
+    for metric in task.metrics().values():
+        statistics = metric.statistics(prediction, target)
+        assert statistics.shape[0] == len(target)
+        assert math.isfinite(metric.value(statistics.double().sum(0).numpy()))
+        assert math.isnan(metric.value(np.zeros(statistics.shape[1]))), "no sample, no value"
+    json.dumps(task.answer(prediction[0].numpy(), VIEWS["image"]), allow_nan=False)
+    assert task.default_weight == case.weight
+
+
+@pytest.mark.parametrize(("case", "label"), [(case, label) for case in CASES for label in case.bad], ids=lambda x: "")
+def test_a_label_that_cannot_teach_is_refused(case: Case, label: Any) -> None:
+    with pytest.raises(BadLabel, match=f"{case.kind.label} is .*allowed"):
+        made(case.kind).target(label, VIEWS)
+
+
+def test_points_go_the_way_of_the_image_and_back() -> None:
+    task = made(Eyes)
+    pixels = [[1, 2], [3, 4], [5, 6.5]]
+    target = task.target(pixels, VIEWS)
+    np.testing.assert_allclose(target, np.asarray(pixels) * 0.1, rtol=1e-6)
+    assert task.answer(target, VIEWS["image"])["points"] == [pytest.approx(point) for point in pixels]
+    assert task.answer(target, None)["points"][0] == pytest.approx([0.1, 0.2])
+
+
+def test_points_in_another_layout_are_refused() -> None:
+    with pytest.raises(BadLabel):
+        made(Eyes).target([[1, 3, 5], [2, 4, 6]], VIEWS)
+
+
+def test_classes_are_matched_by_name_and_counted_in_the_tasks_order() -> None:
+    class Mine(Classification):
+        label = "genre"
+        classes = ("rock", "jazz", "folk")
+
+    task = made(Mine)
+    assert [int(task.target(label, {})) for label in (0, 1, 2, "rock")] == [1, 2, 0, 0]
+    assert isinstance(task, Mine)
+    assert task.class_counts() == [2, 5, 3]
+    assert task.metrics()["accuracy"].chance == 0.5
+    probabilities = np.asarray([0.2, 0.7, 0.1])
+    assert task.answer(probabilities, None)["class"] == "jazz"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: made(type("T", (Classification,), {"label": "gnre"})),
+            "which the data set lacks: did you mean 'genre'",
+        ),
+        (lambda: made(type("T", (Classification,), {"label": "age"})), "needs a label of kind class, but 'age'"),
+        (lambda: made(type("T", (Classification,), {"label": "genre", "classes": ("a",)})), "give at least two"),
+        (lambda: made(type("T", (Classification,), {"label": "genre", "classes": ("a", "a")})), "names a class twice"),
+        (
+            lambda: made(type("T", (Classification,), {"label": "genre", "classes": ("jazz", "pop")})),
+            "no sample of 'genre' 'pop'",
+        ),
+        (lambda: made(type("T", (Landmarks,), {"label": "eyes", "eyes": (0, 3)})), "has 3 points"),
+        (lambda: made(Genre, loss="cros_entropy"), "has no loss 'cros_entropy': did you mean 'cross_entropy'"),
+        (lambda: made(Genre, metrics=["acuracy"]), "has no metric 'acuracy': did you mean 'accuracy'"),
+        (lambda: made(Reconstruction, input="mle"), "reads the input 'mle', which the recipe lacks"),
+        (lambda: Reconstruction("r", FIELDS, {"a": (3, 4), "b": (3, 4)}), "several inputs to give back"),
+        (lambda: Eyes("e", {"eyes": Field("points")}, INPUTS), "points"),
+    ],
+)
+def test_what_a_data_set_cannot_teach_is_one_sentence(make: Callable[[], Task], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make()
+
+
+def test_reconstruction_finds_its_input_feature_and_decoder() -> None:
+    frames = made(Reconstruction)
+    assert (frames.input, frames.feature, frames.default_weight) == ("mel", "sequence", 0.1)
+    assert frames.head((6, 9))(torch.randn(2, 6, 9)).shape == (2, 6, 4)
+    picture = Reconstruction("r", FIELDS, {"image": (3, 17, 20)})
+    assert picture.feature == "map"
+    for feature in ((8, 3, 3), (8, 32, 32), (8,)):
+        assert picture.head(feature)(torch.randn(2, *feature)).shape == (2, 3, 17, 20)
+    assert Reconstruction("r", FIELDS, {"image": (3, 8, 8)}, feature="pooled").feature == "pooled"
+    with pytest.raises(UserError, match="cannot give back the input 'v' of shape"):
+        Reconstruction("r", FIELDS, {"v": (5,)}).head((5,))
+    with pytest.raises(UserError, match="as many frames as the input"):
+        frames.head((3, 9))
+
+
+def test_another_data_set_is_read_by_the_names_of_the_training_classes() -> None:
+    task = made(Genre)
+    task.read_from({"genre": Field("class", classes=("rock", "pop", "jazz"))})
+    assert [int(task.target(label, {})) for label in (0, 2)] == [2, 0]
+    with pytest.raises(BadLabel):
+        task.target(1, {})
+    with pytest.raises(UserError, match="lacks"):
+        task.read_from({})

@@ -1,0 +1,72 @@
+"""Hard sharing and gates: what each task's gradient does to the trunk."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from descant.balance import balancers
+from descant.errors import UserError
+from descant.model import MultiTaskModel, gate
+from descant.sharing import HardSharing, sharings
+from descant.trunks import build_trunk
+
+INPUTS = {"mel": (6, 4)}
+
+
+def shared(features: dict[str, str]) -> HardSharing:
+    made = sharings.build(
+        "hard",
+        {},
+        make_trunk=lambda: build_trunk("bilstm", {"hidden": [5], "dropout": 0.0}, INPUTS),
+        features=features,
+        inputs=INPUTS,
+    )
+    assert isinstance(made, HardSharing)
+    return made
+
+
+def trunk_gradient(gradients: dict[str, float]) -> torch.Tensor:
+    torch.manual_seed(0)
+    sharing = shared({"main": "pooled", "help": "sequence"})
+    heads = {"main": nn.Linear(10, 2), "help": nn.Linear(10, 4)}
+    model = MultiTaskModel(sharing, heads, gradients)
+    outputs = model({"mel": torch.randn(3, 6, 4, generator=torch.Generator().manual_seed(1))})
+    assert list(outputs) == ["main", "help"]
+    assert outputs["help"].shape == (3, 6, 4)
+    sum(output.square().sum() for output in outputs.values()).backward()
+    assert all(parameter.grad is not None for head in heads.values() for parameter in head.parameters())
+    return torch.cat([p.grad.flatten() for p in sharing.trunk.parameters() if p.grad is not None])
+
+
+def test_gates_scale_the_gradient_that_a_head_sends_into_the_trunk() -> None:
+    main_alone, both = trunk_gradient({"main": 1.0, "help": 0.0}), trunk_gradient({"main": 1.0, "help": 1.0})
+    assert float((both - main_alone).abs().max()) > 1e-3
+    for factor in (0.25, 2.0, -1.0):
+        scaled = trunk_gradient({"main": 1.0, "help": factor})
+        torch.testing.assert_close(scaled, main_alone + factor * (both - main_alone), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0, 0.3, -1.0])
+def test_a_gate_changes_no_value(factor: float) -> None:
+    feature = torch.tensor([1e-8, 0.1, 3.0, -1e8], requires_grad=True)
+    assert torch.equal(gate(feature, factor), feature)
+
+
+def test_a_feature_that_the_trunk_lacks_is_one_sentence() -> None:
+    with pytest.raises(
+        UserError, match="the task 'face' reads the feature 'map', which the trunk lacks; it has sequence"
+    ):
+        shared({"face": "map"})
+    with pytest.raises(UserError, match="no sharing 'hrad': did you mean 'hard'"):
+        sharings.build("hrad", {})
+
+
+def test_static_balance_leaves_the_recipes_weights() -> None:
+    balancer = balancers.build("static", {}, tasks=["a", "b", "c"])
+    assert balancer.weights(torch.tensor([3.0, 0.0, 1e9])).tolist() == [1.0, 1.0, 1.0]
+    assert balancer.state_dict() == {}
+    assert balancers.names() == ["static"]
+    with pytest.raises(UserError, match="the balancer 'static' has no option 'alpha'"):
+        balancers.build("static", {"alpha": 1}, tasks=["a"])
