@@ -42,7 +42,7 @@ def mel_data_set(
     bands: int = 128,
     labels: Callable[[int, int], dict[str, Any]] = lambda number, genre: {"genre": genre},
 ) -> Path:
-    """Write ready mels whose spectrum tells one of eight genres, as any WebDataset writer would: without dataset.json."""
+    """Write ready mels whose spectrum tells one of eight genres, as any WebDataset writer would."""
     for split, (size, seed) in {"train": (train, 0), "validation": (validation, 1), "test": (test, 2)}.items():
         rng = np.random.default_rng(seed)
         samples = {}
@@ -58,6 +58,7 @@ def mel_data_set(
 def train_on_ranks(recipe: str, overrides: list[str], world_size: int) -> Path:
     """Train with ``world_size`` real processes joined by gloo on loopback, and return the run folder."""
     import torch.multiprocessing
+
     from descant.run.launch import prepare
 
     launch = prepare(recipe, overrides)
@@ -71,6 +72,7 @@ def train_on_ranks(recipe: str, overrides: list[str], world_size: int) -> Path:
 def _rank(rank: int, world_size: int, port: int, request: str) -> None:
     import torch
     import torch.distributed
+
     from descant.loop.ranks import Ranks
     from descant.loop.worker import work
     from descant.run.request import RunRequest

@@ -7,10 +7,11 @@ the rows as they come, and asks the workers to stop by a file.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from descant.run.stopping import StopFile, on_interrupt
 from descant_cluster.session import cluster
 from descant_cluster.settings import Placement
 
+logger = logging.getLogger("descant")
 POLL_S = 0.1
+LOST = "lost.jsonl"
 
 
 def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) -> None:
@@ -43,18 +46,22 @@ def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) ->
     stop.clear()
     clear_failure(folder)
     follower = RowFollower(folder / "metrics.jsonl")
+    scratch = folder / ".ray"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    losses = RowFollower(scratch / LOST)
     try:
         with cluster(placement) as resources, on_interrupt(stop.request):
             placement.check_room(resources)
+            _tell_idle(placement, resources)
             fit = _Fit(request, placement, placement.gpus(resources))
             while fit.is_running(POLL_S) and Failure.read(folder) is None:
-                for row in follower.poll():
-                    on_row(row)
+                _pass_on(follower, on_row)
+                _pass_on(losses, _tell_lost)
     finally:
         stop.clear()
-        shutil.rmtree(folder / ".ray", ignore_errors=True)
-    for row in follower.poll():
-        on_row(row)
+        shutil.rmtree(scratch, ignore_errors=True)
+    _pass_on(follower, on_row)
     failure = Failure.read(folder)
     if failure is not None:
         raise failure.exception()
@@ -89,9 +96,11 @@ class _Fit:
 def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) -> Any:
     from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 
+    from descant_cluster.losses import LostWorkers
     from descant_cluster.trainer import LocalTrainer, ShardTrainer
     from descant_cluster.worker import train
 
+    scratch = Path(request.folder) / ".ray"
     resources = {"CPU": float(placement.cpus_per_worker)}
     if gpus_per_worker:
         resources["GPU"] = gpus_per_worker
@@ -106,7 +115,8 @@ def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) 
         run_config=RunConfig(
             # A name used twice would make Ray Train continue its record of an earlier run.
             name=uuid.uuid4().hex,
-            storage_path=str(Path(request.folder) / ".ray"),
+            storage_path=str(scratch),
+            callbacks=[LostWorkers(scratch / LOST)],
             failure_config=FailureConfig(max_failures=placement.max_failures),
             worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": str(placement.cpus_per_worker)}},
         ),
@@ -116,16 +126,30 @@ def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) 
 def _sentence(error: BaseException, placement: Placement) -> str:
     from ray.train import WorkerGroupError
 
+    from descant_cluster.losses import first_line
+
     if isinstance(error, WorkerGroupError):
-        causes = {
-            f"{type(cause).__name__}: {str(cause).strip().splitlines()[0]}" for cause in error.worker_failures.values()
-        }
+        causes = sorted({first_line(cause) for cause in error.worker_failures.values()})
         return (
             f"workers were lost more often than run.max_failures={placement.max_failures} allows, the last time by "
-            f"{'; '.join(sorted(causes))}; the same command continues from the last checkpoint"
+            f"{'; '.join(causes)}: the same command continues from the last checkpoint"
         )
-    return f"Ray Train ended the run: {_first_line(error)}"
+    return f"Ray Train ended the run: {first_line(error)}"
 
 
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip() or 'no reason given'}".splitlines()[0]
+def _pass_on(follower: RowFollower, to: Callable[[dict[str, Any]], None]) -> None:
+    for row in follower.poll():
+        to(row)
+
+
+def _tell_idle(placement: Placement, resources: Mapping[str, float]) -> None:
+    there = int(resources.get("GPU", 0))
+    if there and placement.gpus_per_worker is None and not placement.gpus(resources):
+        logger.warning("%d workers train on CPUs: run.workers=%d takes the GPUs", placement.least_workers, there)
+
+
+def _tell_lost(lost: Mapping[str, Any]) -> None:
+    ranks = ", ".join(map(str, lost["ranks"]))
+    logger.warning(
+        "worker %s was lost (%s): the run goes on from its last checkpoint", ranks, "; ".join(lost["causes"])
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,9 +44,11 @@ def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     import ray
+    from ray._private.ray_logging import global_worker_stdstream_dispatcher
 
     try:
         _start(placement)
+        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")  # the runner says what was lost
         yield _resources()
     finally:
         ray.shutdown()
@@ -54,6 +57,8 @@ def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
 def _start(placement: Placement) -> None:
     import ray
 
+    if placement.address is not None:
+        check_answers(placement.address)
     # While Ray's processes start, this one would only wait.
     imports = threading.Thread(target=import_module, args=("descant_cluster.trainer",))
     imports.start()
@@ -66,10 +71,25 @@ def _start(placement: Placement) -> None:
     except (ConnectionError, ValueError) as error:
         if placement.address is None:
             raise
-        reason = str(error).strip().splitlines()[0]
-        raise RunError(f"no Ray cluster answers at run.address={placement.address}: {reason}") from error
+        raise RunError(_silent(placement.address, error)) from error
     finally:
         imports.join()
+
+
+def check_answers(address: str, timeout_s: float = 5.0) -> None:
+    """Raise a RunError when nothing listens at ``[ray://]host:port``: Ray itself would try for ten minutes."""
+    host, _, port = address.rpartition("://")[2].rstrip("/").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto" and the like are Ray's to resolve
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+    except OSError as error:
+        raise RunError(_silent(address, error)) from error
+
+
+def _silent(address: str, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0]
+    return f"no Ray cluster answers at run.address={address} ({reason}): give a running one's, or null for one here"
 
 
 def _resources() -> dict[str, float]:

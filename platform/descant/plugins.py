@@ -15,6 +15,8 @@ from descant.errors import UserError
 Plugin = dict[str, str]
 """``name`` of the module, ``source`` text (empty for an installed module)."""
 
+_loaded: dict[str, Plugin] = {}
+
 
 def read_plugins(names: Iterable[str], beside: Sequence[Path]) -> list[Plugin]:
     """Return the plugins that a recipe names: files (``my_tasks.py``), or modules.
@@ -37,6 +39,7 @@ def load_plugins(plugins: Iterable[Plugin]) -> None:
     """
     for plugin in plugins:
         name, source = plugin["name"], plugin["source"]
+        _loaded[name] = plugin
         loaded = sys.modules.get(name)
         if loaded is not None and getattr(loaded, "__plugin_source__", None) == source:
             continue
@@ -49,6 +52,11 @@ def load_plugins(plugins: Iterable[Plugin]) -> None:
             raise
         except Exception as error:
             raise UserError(f"the plugin {name!r} does not load: {type(error).__name__}: {error}") from error
+
+
+def loaded_plugins() -> list[Plugin]:
+    """Return the plugins that this process has loaded, for a process that it starts."""
+    return list(_loaded.values())
 
 
 def _read(name: str, beside: Sequence[Path]) -> Plugin:

@@ -106,7 +106,7 @@ def _constructor(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
     for base in cls.__mro__:
         if "__init__" not in base.__dict__ or base is object:
             continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(base.__dict__["__init__"]).parameters.values())[1:]
         for parameter in parameters:
             if parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
                 named.setdefault(parameter.name, parameter)

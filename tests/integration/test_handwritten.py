@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from descant import train
 from descant.data.batches import BatchMaker
 from descant.data.order import TrainingOrder, step_seed
 from descant.loop.experiment import Experiment
 from descant.recipe import compose, parse_recipe
 from descant.run.log import read_rows
-
 from support import mel_data_set
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))

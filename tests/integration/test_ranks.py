@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from descant.run.log import read_rows
 from safetensors.torch import load_file
 
+from descant.run.log import read_rows
 from support import image_data_set, mel_data_set, train_on_ranks
 
 SGD = ["optimizer={name: sgd, lr: 0.5}", "trainer.epochs=1", "trainer.batch_size=16", "trainer.log_steps=1"]

@@ -34,7 +34,7 @@ class Display:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._steps = self._bar.add_task("train", total=None, epoch=1, text="starting")
+        self._steps = self._bar.add_task("train", total=None, epoch=0, text="starting")
         self._speed = ""
         self._evaluation: tuple[str, list[Row]] | None = None
 
@@ -59,7 +59,7 @@ class Display:
             self._speed = f"{value:.0f} samples/s"
         elif row["split"] == "train" and metric == "loss" and task == self._main:
             text = f"{task} loss {value:.4f}, {self._speed}"
-            self._bar.update(self._steps, completed=row["step"], epoch=row["epoch"] + 1, text=text)
+            self._bar.update(self._steps, completed=row["step"], epoch=row["epoch"], text=text)
         if row["split"] != "train":
             self._collect(row)
         elif self._evaluation is not None:
@@ -67,7 +67,7 @@ class Display:
 
     def _collect(self, row: Row) -> None:
         """Keep the rows of one evaluation together, to be one line."""
-        place = f"epoch {row['epoch'] + 1}: {row['split']}"
+        place = f"epoch {row['epoch']}: {row['split']}"
         if self._evaluation is not None and self._evaluation[0] != place:
             self._print_evaluation()
         if self._evaluation is None:
@@ -90,7 +90,7 @@ class Display:
 
 def print_result(run: Run) -> None:
     """Print the table of a finished run, and where to look."""
-    table = Table(title=f"{run.folder.name}: best epoch {run.summary['main']['epoch'] + 1}", title_justify="left")
+    table = Table(title=f"{run.folder.name}: best epoch {run.summary['main']['epoch']}", title_justify="left")
     for column in ("task", "role", "metric"):
         table.add_column(column, no_wrap=True)
     for column in ("validation", "test", "chance"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from descant.data.batch import BadSample, Batch
 from descant.data.order import Order, TrainingOrder, sample_rng
 from descant.data.reader import SplitReader
 from descant.inputs.base import Input, View
+from descant.plugins import Plugin, load_plugins, loaded_plugins
 from descant.tasks.base import BadLabel, Task
 
 Place = tuple[int, int]
@@ -48,6 +50,10 @@ class BatchMaker(Dataset[Batch]):
         valid = rows.valid & np.asarray([sample.readable for sample in samples])
         return self._stack(samples, valid, int(rows.valid.sum()), bad)
 
+    def __reduce__(self) -> Any:
+        """Bring the plugins along, so that a loader process that starts afresh knows the classes of the tasks."""
+        return _restore, (loaded_plugins(), pickle.dumps(self.__dict__))
+
     def _sample(self, sample: int, epoch: int, position: int, bad: list[BadSample]) -> _Sample:
         index, row = self.reader.locate(sample)
         key, shard = index.keys[row], index.path.name
@@ -56,10 +62,12 @@ class BatchMaker(Dataset[Batch]):
             labels = self.reader.labels(sample)
         except ValueError as error:
             bad.append(BadSample(shard, key, "decode", str(error)))
-            blanks = {name: [input.blank()] * getattr(input, "views", 1) for name, input in self.inputs.items()}
+            trains = isinstance(self.order, TrainingOrder)
+            blanks = {name: [input.blank()] * (1 if trains else input.views) for name, input in self.inputs.items()}
             return _Sample(key, blanks, {}, readable=False)
         targets = {}
         for name, task in self.labelled.items():
+            assert task.label is not None
             label = labels.get(task.label)
             if label is None:
                 continue
@@ -73,7 +81,8 @@ class BatchMaker(Dataset[Batch]):
         views: dict[str, list[View]] = {}
         rng = sample_rng(self.order.seed, epoch, position) if isinstance(self.order, TrainingOrder) else None
         for name, input in self.inputs.items():
-            member = self.reader.member(sample, input.field.extension or "")
+            assert input.field.extension is not None, f"the field of the input {name!r} names no extension"
+            member = self.reader.member(sample, input.field.extension)
             if member is None:
                 raise ValueError(f"the sample has no {input.field.extension!r} member for the input {name!r}")
             decoded = input.decode(member)
@@ -109,6 +118,13 @@ class _Sample:
         self.key, self.views, self.targets, self.readable = key, views, targets, readable
 
 
+def _restore(plugins: list[Plugin], content: bytes) -> BatchMaker:
+    load_plugins(plugins)
+    maker = BatchMaker.__new__(BatchMaker)
+    maker.__dict__.update(pickle.loads(content))
+    return maker
+
+
 def make_loader(
     maker: BatchMaker, places: Iterable[Place], workers: int, pin_memory: bool = False
 ) -> DataLoader[Batch]:
@@ -119,7 +135,7 @@ def make_loader(
         batch_size=None,
         sampler=places,
         num_workers=workers,
-        collate_fn=_same,
+        collate_fn=_same,  # type: ignore[arg-type]
         pin_memory=pin_memory,
         **options,
     )

@@ -83,10 +83,7 @@ class Description:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Description:
         """Return what ``to_json`` gave."""
-        fields = {
-            name: Field(**{key: tuple(part) if isinstance(part, list) else part for key, part in entry.items()})
-            for name, entry in value["fields"].items()
-        }
+        fields = {name: _field(entry) for name, entry in value["fields"].items()}
         splits = {
             name: Split(entry["samples"], tuple(entry["shards"]), entry.get("counts", {}))
             for name, entry in value["splits"].items()
@@ -103,6 +100,11 @@ class Description:
         partial = folder / f".{FILE}.partial"
         partial.write_text(json.dumps(self.to_json(), indent=1))
         os.replace(partial, folder / FILE)
+
+
+def _field(entry: Mapping[str, Any]) -> Field:
+    values: dict[str, Any] = {key: tuple(part) if isinstance(part, list) else part for key, part in entry.items()}
+    return Field(**values)
 
 
 def describe(folder: Path) -> Description:

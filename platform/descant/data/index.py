@@ -7,6 +7,7 @@ rest in lower case: WebDataset's rule.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -120,7 +121,7 @@ def write_index(index: ShardIndex, mtime_ns: int | None = None) -> Path:
         "format": FORMAT, "size_bytes": index.size_bytes, "mtime_ns": mtime_ns, "fingerprint": index.fingerprint,
         "extensions": list(index.offsets), "problems": [asdict(problem) for problem in index.problems],
     }  # fmt: skip
-    arrays = {
+    arrays: dict[str, npt.NDArray[np.uint8] | Int64Array] = {
         "meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8),
         "key_text": index.keys.text,
         "key_ends": index.keys.ends,
@@ -142,7 +143,8 @@ def read_index(path: str | Path) -> ShardIndex:
     path = Path(path)
     tar = path.stat()
     try:
-        with np.load(index_path(path), allow_pickle=False) as arrays:
+        # np.load would leave a file open that is no archive
+        with open(index_path(path), "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             meta = json.loads(arrays["meta"].tobytes())
             if meta["format"] != FORMAT or (meta["size_bytes"], meta["mtime_ns"]) != (tar.st_size, tar.st_mtime_ns):
                 raise ValueError("the shard has changed since its index was written")
@@ -197,20 +199,15 @@ def plain(name: bytes) -> str:
 def _read_if_current(path: Path) -> ShardIndex | None:
     try:
         return read_index(path)
-    except (
-        OSError,
-        ValueError,
-    ):  # a missing, stale or damaged index is replaced, a missing tar is named by the rebuild
+    except (OSError, ValueError):  # missing, stale or damaged: it is rebuilt
         return None
 
 
 def _rebuild(path: Path) -> ShardIndex:
     before = path.stat().st_mtime_ns if path.exists() else None
     index = build_index(path)
-    try:
+    with contextlib.suppress(OSError):  # a folder that cannot be written to: the index stays in memory
         write_index(index, before)
-    except OSError:  # a folder that cannot be written to: the index stays in memory
-        pass
     return index
 
 
@@ -241,7 +238,8 @@ def _assemble(
     if offsets.shape != shape or sizes.shape != shape or (offsets + sizes > size_bytes).any():
         raise ValueError(f"the index of {path.name} is damaged: its table does not fit the shard")
     digest = hashlib.blake2b(digest_size=16)
-    for part in (json.dumps([size_bytes, extensions]).encode(), keys.ends, keys.text, offsets, sizes):
-        digest.update(np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part)
+    digest.update(json.dumps([size_bytes, extensions]).encode())
+    for part in (keys.ends, keys.text, offsets, sizes):
+        digest.update(part.tobytes())
     columns = dict(zip(extensions, offsets, strict=True)), dict(zip(extensions, sizes, strict=True))
     return ShardIndex(path, size_bytes, digest.hexdigest(), keys, *columns, problems)

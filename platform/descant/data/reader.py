@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from descant.data.description import Description
 from descant.data.index import ShardIndex, load_indexes
-
 from descant.errors import RunError, UserError
 
 _MAX_OPEN_FILES = 128

@@ -1,4 +1,4 @@
-"""Groups the members of a tar into samples by key, and judges duplicates, interleaving and what damage leaves behind."""
+"""Groups the members of a tar into samples by key, and judges duplicates, interleaving and damage."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Collector:
             return
         refused = entry.fault or _unsafe(entry.name)
         head, slash, base = entry.name.rpartition(b"/")
-        stem, dot, extension = base.partition(b".")
+        stem, _, extension = base.partition(b".")
         if not refused and (not stem or not extension):
             refused = "has no name of the form KEY.EXTENSION, so it belongs to no sample"
         if refused:
@@ -59,10 +59,7 @@ class _Collector:
         if self._key:
             self._suspects[self._key] = entry.offset
             if entry.doubts_previous:
-                self._broken[self._key] = (
-                    entry.offset,
-                    "its last member may be longer or shorter than its header says",
-                )
+                self._broken[self._key] = (entry.offset, "the stated size of its last member may be wrong")
         if entry.name:  # a member whose data are cut off
             base = entry.name.rpartition(b"/")
             key = base[0] + base[1] + base[2].partition(b".")[0]

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from descant.data.description import Field
 
 from descant.data.decode import decode_array, decode_audio
+from descant.data.description import Field
 from descant.errors import UserError
 from descant.inputs.base import Input, View, inputs
 from descant.inputs.fields import choose_field

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from descant.data.description import Field
 
+from descant.data.description import Field
 from descant.lazy import torch
 from descant.registry import Registry
 
@@ -35,12 +35,14 @@ class View:
     def from_pixels(self, points_PX: np.ndarray) -> np.ndarray:
         """Return points (P, 2) of the stored image in units of this view."""
         assert self.geometry is not None, "points need an image"
-        return points_PX * np.asarray(self.geometry.scale) + np.asarray(self.geometry.shift)
+        moved_PX: np.ndarray = points_PX * np.asarray(self.geometry.scale) + np.asarray(self.geometry.shift)
+        return moved_PX
 
     def to_pixels(self, points_PX: np.ndarray) -> np.ndarray:
         """Return points (P, 2) of this view in pixels of the stored image."""
         assert self.geometry is not None, "points need an image"
-        return (points_PX - np.asarray(self.geometry.shift)) / np.asarray(self.geometry.scale)
+        moved_PX: np.ndarray = (points_PX - np.asarray(self.geometry.shift)) / np.asarray(self.geometry.scale)
+        return moved_PX
 
 
 class Input:
@@ -52,6 +54,7 @@ class Input:
     """
 
     kinds: ClassVar[tuple[str, ...]] = ()
+    views: int = 1
     shape: tuple[int, ...]
     field: Field
     field_name: str

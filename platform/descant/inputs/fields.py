@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from descant.data.description import Field
-
 from descant.errors import UserError
 
 

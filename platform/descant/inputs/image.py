@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from descant.data.description import Field
 
 from descant.data.decode import decode_image
+from descant.data.description import Field
 from descant.errors import UserError
 from descant.inputs.base import Geometry, Input, View, inputs
 from descant.inputs.fields import choose_field

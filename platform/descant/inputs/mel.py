@@ -61,7 +61,8 @@ class LogMel(nn.Module):
         batch, frames = power_BTF.shape[:2]
         columns_FX = power_BTF.reshape(batch * frames, -1).T
         bank = self._sparse_bank if columns_FX.device.type == "cpu" else self.bank_MF
-        return (bank @ columns_FX).T.reshape(batch, frames, self.bands)
+        mel_BTM: Tensor = (bank @ columns_FX).T.reshape(batch, frames, self.bands)
+        return mel_BTM
 
     def forward(self, audio_BN: Float[Tensor, "B N"]) -> Float[Tensor, "B T M"]:
         """Return log-mels in [-1, 1], each clip relative to its own loudest bin."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch.distributed.nn import functional as distributed
 
 
 class GlobalBatchNorm(nn.Module):
@@ -51,11 +51,11 @@ class GlobalBatchNorm(nn.Module):
         rows = x if self.valid_B is None else x[self.valid_B]
         flat_XC = rows.transpose(0, 1).flatten(1).T.float()
         count = flat_XC.new_tensor([float(flat_XC.shape[0])])
-        sums = all_reduce(torch.cat([flat_XC.sum(0), count]))
+        sums = _sum_over_ranks(torch.cat([flat_XC.sum(0), count]))
         total = sums[-1].detach()
         mean_C = sums[:-1] / total
         # A second pass over the deviations is as exact as one rank's own; sums of squares would cancel.
-        variance_C = all_reduce((flat_XC - mean_C).square().sum(0)) / total
+        variance_C = _sum_over_ranks((flat_XC - mean_C).square().sum(0)) / total
         self._track(mean_C, variance_C, total)
         return mean_C, variance_C
 
@@ -67,6 +67,12 @@ class GlobalBatchNorm(nn.Module):
         momentum = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean_C, momentum)
         self.running_var.lerp_(variance_C * (total / (total - 1)), momentum)
+
+
+def _sum_over_ranks(values: Tensor) -> Tensor:
+    """Sum over the ranks; the gradient is summed over them on the way back."""
+    summed: Tensor = distributed.all_reduce(values)  # type: ignore[no-untyped-call]
+    return summed
 
 
 def globalise(model: nn.Module) -> list[GlobalBatchNorm]:

@@ -61,7 +61,7 @@ class _Sums:
         self.rows["loss"].append(np.asarray([float(losses_B.sum()), len(rows)]))
         prediction = self.task.predict(output)
         if len(target) != len(output):
-            prediction = prediction.unflatten(0, (-1, views)).mean(1)[rows]
+            prediction = prediction.reshape(-1, views, *prediction.shape[1:]).mean(1)[rows]
             target = target[rows]
         else:
             chosen = (rows[:, None] * views + torch.arange(views, device=rows.device)).flatten()

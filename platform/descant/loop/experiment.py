@@ -11,12 +11,14 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from descant.data.description import Description, describe
 from torch import nn
 
+from descant.balance import LossBalancer, balancers
+from descant.data.description import Description, describe
 from descant.data.reader import SplitReader
 from descant.errors import UserError
 from descant.inputs import Input, inputs
+from descant.loop.optimizer import build_optimizer
 from descant.model import MultiTaskModel
 from descant.recipe import Recipe
 from descant.schedules import Schedule, parse_schedule
@@ -107,7 +109,7 @@ class Experiment:
         return MultiTaskModel(sharing, heads, {name: recipe.tasks[name].gradient for name in self.tasks})
 
     def on(self, data: str) -> Experiment:
-        """Return the same inputs and tasks, to be evaluated on another data set; tasks it has no labels for are left out.
+        """Return the same inputs and tasks for another data set; tasks it has no labels for are left out.
 
         Raises:
             UserError: there is no data set, or it lacks an input or the main task's label.
@@ -141,7 +143,14 @@ class Experiment:
                 f"the data set {str(self.folder)!r} has no split 'validation', which chooses the best epoch: "
                 f"add shards named validation-000000.tar"
             )
-        self.build_model()
+        model = self.build_model()
+        build_optimizer(self.recipe.optimizer, model.parameters())
+        self.build_balancer()
+
+    def build_balancer(self) -> LossBalancer:
+        """Return the recipe's balancer at its start."""
+        balance = self.recipe.balance
+        return balancers.build(balance.name, balance.options, tasks=list(self.tasks))
 
     def _make_trunk(self) -> Trunk:
         trunk = self.recipe.trunk

@@ -19,7 +19,11 @@ class Meter:
 
     def __init__(self, tasks: Sequence[str], ranks: Ranks) -> None:
         self.tasks, self.ranks = list(tasks), ranks
-        self._reset()
+        self.steps = 0
+        self._sums_K: torch.Tensor | None = None
+        self._counts_K = [0] * len(self.tasks)
+        self._positions, self._wait_s = 0, 0.0
+        self._since_s = time.perf_counter()
 
     def add_losses(self, losses: TaskLosses) -> None:
         """Add this rank's losses of a micro-batch; stays on the device."""
@@ -52,7 +56,7 @@ class Meter:
 
     def _reset(self) -> None:
         self.steps = 0
-        self._sums_K: torch.Tensor | None = None
+        self._sums_K = None
         self._counts_K = [0] * len(self.tasks)
         self._positions, self._wait_s = 0, 0.0
         self._since_s = time.perf_counter()

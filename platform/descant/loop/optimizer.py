@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from torch import nn
 from descant.errors import UserError, nearest
 from descant.recipe import OptimizerSettings
 
-_CLASSES: dict[str, type[torch.optim.Optimizer]] = {
+_CLASSES: dict[str, Any] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
@@ -30,9 +31,11 @@ def build_optimizer(settings: OptimizerSettings, parameters: Iterable[nn.Paramet
         if option not in known:
             raise UserError(f"the optimizer {settings.name!r} has no option {option!r}: {nearest(option, known)}")
     try:
-        return cls([p for p in parameters if p.requires_grad], lr=settings.lr.at(0, 1), **settings.options)
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        optimizer: torch.optim.Optimizer = cls(trained, lr=settings.lr.at(0, 1), **settings.options)
     except (TypeError, ValueError) as error:
         raise UserError(f"the optimizer {settings.name!r} refuses its options: {error}") from error
+    return optimizer
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -102,8 +102,9 @@ def _diverged(step: int, batch: Batch, per_sample: dict[str, Tensor]) -> str:
         if broken:
             keys = ", ".join(repr(batch.keys[row]) for row in broken[:5])
             more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
+            value = float(losses_B[broken[0]])
             return (
-                f"the loss of the task {name!r} became {float(losses_B[broken[0]])} at step {step} on the samples {keys}"
-                f"{more}: look at these samples, or lower optimizer.lr; the last good checkpoint is kept"
+                f"the loss of the task {name!r} became {value} at step {step} on the samples {keys}{more}: "
+                f"look at these samples, or lower optimizer.lr; the last good checkpoint is kept"
             )
     return f"the sum of a task's losses became infinite at step {step}: lower optimizer.lr"

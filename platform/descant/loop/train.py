@@ -21,7 +21,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from descant.balance import balancers
 from descant.data.batch import Batch
 from descant.data.batches import BatchMaker, make_loader
 from descant.data.order import EvaluationOrder, TrainingOrder, step_seed
@@ -72,8 +71,7 @@ class Training:
         model = experiment.build_model()
         self.norms = globalise(model) if ranks.world_size > 1 else []
         optimizer = build_optimizer(recipe.optimizer, model.parameters())
-        balancer = balancers.build(recipe.balance.name, recipe.balance.options, tasks=self.names)
-        self.objective = Objective(self.tasks, experiment.schedules, balancer)
+        self.objective = Objective(self.tasks, experiment.schedules, experiment.build_balancer())
         self.checkpoints = Checkpoints(folder.checkpoints)
         self.progress = Progress()
         self._resume(model, optimizer)

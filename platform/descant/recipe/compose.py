@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -92,7 +92,7 @@ def _hydra(recipe: str) -> Iterator[str]:
         path = Path(recipe).resolve()
         if not path.is_file():
             raise UserError(f"there is no recipe file {recipe!r}: {nearest(Path(recipe).stem, shipped_recipes())}")
-        start = initialize_config_dir(str(path.parent), version_base=None)
+        start: AbstractContextManager[None] = initialize_config_dir(str(path.parent), version_base=None)
         name = path.name
     else:
         if recipe not in shipped_recipes():

@@ -11,7 +11,7 @@ from typing import Any
 from descant.errors import UserError, nearest
 from descant.recipe.settings import Component, OptimizerSettings, RunSettings, TaskSettings, TrainerSettings, typed
 
-KEYS = {
+KEYS: dict[str, Any] = {
     "name": None,
     "data": None,
     "data_help": "",

@@ -169,7 +169,10 @@ class OptimizerSettings:
         name = options.pop("name", "adam")
         if name not in ("adam", "adamw", "sgd"):
             raise UserError(f"optimizer.name is {name!r}: {nearest(str(name), ('adam', 'adamw', 'sgd'))}")
-        return cls(name, parse_schedule("optimizer.lr", options.pop("lr", 1e-3)), options)
+        lr = parse_schedule("optimizer.lr", options.pop("lr", 1e-3))
+        if any(lr.at(epoch, 10) < 0 for epoch in range(10)):
+            raise UserError("optimizer.lr goes below zero: give learning rates from 0")
+        return cls(name, lr, options)
 
 
 def typed(where: str, cls: type[S], values: object) -> S:
@@ -178,11 +181,22 @@ def typed(where: str, cls: type[S], values: object) -> S:
         raise UserError(f"{where} is {values!r}: give a mapping of {', '.join(_names(cls))}")
     for key in values:
         if key not in _names(cls):
-            raise UserError(f"there is no key '{where}.{key}': {nearest(str(key), _names(cls))}")
+            known = [f"{where}.{name}" for name in _names(cls)]
+            raise UserError(f"there is no key '{where}.{key}': {nearest(f'{where}.{key}', known)}")
     for setting in dataclasses.fields(cls):  # type: ignore[arg-type]
         if setting.name in values:
             _check_type(f"{where}.{setting.name}", str(setting.type), values[setting.name])
     return cls(**values)
+
+
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "None": "null",
+    "Sequence[int]": "a list of two whole numbers",
+}
 
 
 def _names(cls: type) -> list[str]:
@@ -198,7 +212,7 @@ def _check_type(where: str, annotation: str, value: object) -> None:
     if (isinstance(value, bool) and "bool" not in wanted) or not isinstance(
         value, tuple(_flat(checks[w] for w in wanted))
     ):
-        raise UserError(f"{where} is {value!r}: give {' or '.join(wanted).replace('None', 'null')}")
+        raise UserError(f"{where} is {value!r}: give {' or '.join(_WORDS[part] for part in wanted)}")
 
 
 def _flat(kinds: Any) -> list[type]:

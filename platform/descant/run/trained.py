@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from descant.data.description import Description
 from descant.data.batches import BatchMaker, make_loader
+from descant.data.description import Description
 from descant.data.order import EvaluationOrder
 from descant.errors import UserError, nearest
 from descant.loop.checkpoints import Checkpoints

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from descant.data.description import Field
 
+from descant.data.description import Field
 from descant.errors import UserError, nearest
 from descant.inputs.base import View
 from descant.lazy import torch
@@ -78,7 +78,8 @@ class Task:
     def loss(self, output: Any, target: Any) -> torch.Tensor:
         """Return the loss of each sample, (B,), not yet weighted or masked."""
         assert self._loss is not None, f"{type(self).__name__} defines neither 'losses' nor loss()"
-        return self._loss(output, target)
+        loss_B: torch.Tensor = self._loss(output, target)
+        return loss_B
 
     def predict(self, output: torch.Tensor) -> torch.Tensor:
         """Return what metrics and users read, from the head's output: probabilities, coordinates, values.

@@ -68,7 +68,7 @@ class Classification(Task):
             index = self._to_own(int(label))
         if index is None:
             raise BadLabel(
-                f"{self.label} is {label!r}: allowed are 0 to {len(self.field.classes) - 1} for the data set's classes, "
+                f"{self.label} is {label!r}: allowed are 0 to {len(self.field.classes) - 1}, the data set's classes, "
                 f"and the names {', '.join(self.class_names)}"
             )
         return np.asarray(index, np.int64)

@@ -33,6 +33,7 @@ class Landmarks(Task):
     def __init__(self, *args: Any, hidden: Sequence[int] = (), dropout: float = 0.0, **given: Any) -> None:
         super().__init__(*args, **given)
         self._hidden, self._dropout = tuple(hidden), dropout
+        assert self.field.shape, f"the field {self.label!r} has points but no shape"
         self.points = self.field.shape[0]
         if max(self.eyes) >= self.points:
             raise UserError(
@@ -52,7 +53,7 @@ class Landmarks(Task):
 
     def predict(self, output: torch.Tensor) -> torch.Tensor:
         """Return the points, (B, P, 2), in units of the image's width and height."""
-        return output.float().unflatten(1, (self.points, 2))
+        return output.float().reshape(-1, self.points, 2)
 
     def error(
         self, prediction_BPX: Float[torch.Tensor, "B P 2"], target_BPX: Float[torch.Tensor, "B P 2"]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from descant.data.description import Field
-
 from descant.errors import UserError, nearest
 from descant.lazy import torch
 from descant.tasks import losses, metrics

@@ -35,7 +35,7 @@ class Timm(Trunk):
         self.as_image = len(shape) == 2
         channels = 1 if self.as_image else shape[0]
         try:
-            self.model = timm.create_model(model, pretrained, in_chans=channels, num_classes=0, **options)
+            self.model: Any = timm.create_model(model, pretrained, in_chans=channels, num_classes=0, **options)
         except (TypeError, RuntimeError, AssertionError) as error:
             raise UserError(f"timm cannot make the model {model!r} with {options}: {error}") from error
 

@@ -56,7 +56,7 @@ def test_a_changed_file_is_run_again(tmp_path: Path) -> None:
     for number in (1, 2):
         file.write_text(f"NUMBER = {number}\n")
         load_plugins(read_plugins(["changing_plugin.py"], [tmp_path]))
-        assert sys.modules["changing_plugin"].NUMBER == number
+        assert number == sys.modules["changing_plugin"].NUMBER
 
 
 def test_an_installed_module_is_known_by_its_name() -> None:

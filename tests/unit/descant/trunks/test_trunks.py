@@ -76,7 +76,6 @@ def test_maps_have_their_channels_first() -> None:
         ("resnet10t", {"no_such_argument": 1}, IMAGE, "timm cannot make the model"),
         ("timm", {}, IMAGE, "needs the option 'model'"),
         ("vit_tiny_patch16_224", {}, IMAGE, "vit_tiny_patch16_224|image"),
-        ("bilstm", {"hidden": 8}, FRAMES, "hidden"),
     ],
 )
 def test_what_cannot_be_built_is_one_sentence(

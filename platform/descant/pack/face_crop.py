@@ -1,0 +1,36 @@
+"""Square crops of faces around their landmarks.
+
+Shapes: P points, H height, W width, S side of the stored picture in pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+MARGIN = 1.2
+"""Of a frontal face it leaves all from the hair line to below the chin in the box."""
+
+
+def crop_face(
+    picture_HWC: np.ndarray, points_P2: np.ndarray, size: int, margin: float = MARGIN
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the face as (S, S, C) with S = ``size``, and its points in pixels of that picture.
+
+    The box stands around the mean of the landmarks; half its side is (1 + ``margin``) times their spread, the root
+    mean square distance from their mean. So faces come at one scale, turned ones too, whose eyes are close to each
+    other, and from a margin of 1 on no five landmarks can lie outside. Beyond the picture's border its last pixels
+    are repeated.
+    """
+    from PIL import Image
+
+    centre_2 = points_P2.mean(axis=0)
+    spread = float(np.sqrt(((points_P2 - centre_2) ** 2).sum(axis=1).mean()))
+    side = max(round(2.0 * (1.0 + margin) * spread), 1)
+    left, top = (round(float(middle) - (side - 1) / 2) for middle in centre_2)
+    height, width = picture_HWC.shape[:2]
+    rows = np.clip(np.arange(top, top + side), 0, height - 1)
+    columns = np.clip(np.arange(left, left + side), 0, width - 1)
+    box = Image.fromarray(picture_HWC[rows[:, None], columns])
+    face = np.asarray(box.resize((size, size), Image.Resampling.LANCZOS))
+    # Coordinates count from the centre of the first pixel, so scaling is about its corner, half a pixel before.
+    return face, (points_P2 - (left, top) + 0.5) * (size / side) - 0.5

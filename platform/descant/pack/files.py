@@ -1,0 +1,96 @@
+"""Files of a raw corpus, in a folder or within a tar that is not unpacked."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from descant.errors import UserError
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file, or ``size`` bytes of a tar from byte ``offset``."""
+
+    path: Path
+    offset: int = 0
+    size: int | None = None
+
+    def read(self) -> bytes:
+        """Return the file's bytes; a ValueError says in plain words why there are none."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                content = file.read(-1 if self.size is None else self.size)
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from error
+        if self.size is not None and len(content) != self.size:
+            raise ValueError(f"the tar has {len(content)} of the file's {self.size} bytes")
+        return content
+
+
+@contextmanager
+def open_files(source: Path) -> Iterator[dict[str, StoredFile]]:
+    """Yield the files under a folder, or in a tar or tar.gz, by relative path with ``/``.
+
+    A gzipped tar cannot be read from its middle: it is unzipped into the temporary folder meanwhile.
+
+    Raises:
+        UserError: ``source`` is none of them.
+    """
+    if not source.exists():
+        raise UserError(f"there is no {str(source)!r}: give a folder, a tar or a tar.gz")
+    if source.is_dir():
+        yield _in_folder(source)
+    elif _is_gzipped(source):
+        with tempfile.TemporaryDirectory(prefix="descant-") as folder:
+            yield _in_tar(_unzipped(source, Path(folder) / "unzipped.tar"), source)
+    else:
+        yield _in_tar(source, source)
+
+
+def _in_folder(folder: Path) -> dict[str, StoredFile]:
+    return {
+        os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/"): StoredFile(Path(parent, name))
+        for parent, _, names in os.walk(folder)
+        for name in names
+    }
+
+
+def _in_tar(path: Path, source: Path) -> dict[str, StoredFile]:
+    try:
+        with tarfile.open(path, "r:") as tar:
+            return {
+                member.name.removeprefix("./"): StoredFile(path, member.offset_data, member.size)
+                for member in tar
+                if member.isfile() and not member.issparse()
+            }
+    except (tarfile.TarError, OSError) as error:
+        raise UserError(f"{str(source)!r} is not a folder, nor a whole tar or tar.gz: {error}") from error
+
+
+def _is_gzipped(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _unzipped(source: Path, target: Path) -> Path:
+    try:
+        with gzip.open(source) as packed, target.open("wb") as file:
+            shutil.copyfileobj(packed, file, 2**20)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{str(source)!r} does not unzip: {error}") from error
+    except OSError as error:
+        raise UserError(
+            f"{str(source)!r} cannot be unzipped into {str(target.parent)!r}: {error.strerror}; "
+            f"set TMPDIR to a folder with room for it, or unzip it yourself"
+        ) from error
+    return target

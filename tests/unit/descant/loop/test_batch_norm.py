@@ -1,0 +1,50 @@
+"""Normalisation over ranks is torch's own over the whole batch: values, gradients, running statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from batch_norm_case import KINDS, one_pass
+from descant.loop.batch_norm import GlobalBatchNorm, globalise
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_ranks_are_one(on_ranks: dict[int, list[dict[str, Any]]], kind: str, world_size: int) -> None:
+    alone = one_pass(0, 1, kind)
+    ranks = [rank["norms"][kind] for rank in on_ranks[world_size]]
+    for name in ("output", "x", "eval"):
+        joined = torch.cat([rank[name] for rank in ranks])
+        torch.testing.assert_close(joined, alone[name], rtol=2e-4, atol=2e-5 if name != "x" else 2e-4)
+    for name, expected in alone["parameters"].items():
+        torch.testing.assert_close(sum(rank["parameters"][name] for rank in ranks), expected, rtol=1e-3, atol=1e-3)
+    for rank in ranks:
+        assert list(rank["state"]) == list(alone["state"]), "a checkpoint does not depend on the number of ranks"
+        for name, expected in alone["state"].items():
+            torch.testing.assert_close(rank["state"][name], expected, rtol=1e-5, atol=1e-5)
+            assert torch.equal(rank["state"][name], ranks[0]["state"][name])
+
+
+def test_every_layer_is_replaced_and_keeps_its_names_and_activation() -> None:
+    import timm
+
+    model = timm.create_model("resnet10t", num_classes=0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    x = torch.randn(2, 3, 32, 32)
+    expected = model.eval()(x)
+    norms = globalise(model)
+    assert len(norms) == sum(isinstance(module, GlobalBatchNorm) for module in model.modules()) > 5
+    assert not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    assert list(model.state_dict()) == list(before)
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(x), expected.detach(), rtol=1e-4, atol=1e-4)
+    acting = nn.Sequential(timm.layers.BatchNormAct2d(3))
+    x, expected = torch.randn(2, 3, 4, 4), acting.eval()(torch.zeros(1, 3, 1, 1))
+    assert expected.min() >= 0
+    values = acting(x).detach()
+    globalise(acting)
+    torch.testing.assert_close(acting.eval()(x).detach(), values, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,39 @@
+"""What is read from a meter are sums since the last reading."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from descant.loop.meter import Meter
+from descant.loop.objective import TaskLosses
+from descant.loop.ranks import Ranks
+
+
+def losses(*sums: float) -> TaskLosses:
+    return TaskLosses(torch.tensor(sums), torch.tensor(True), {})
+
+
+def test_losses_are_means_over_labels_and_readings_start_anew() -> None:
+    meter = Meter(["genre", "smile"], Ranks())
+    meter.add_losses(losses(3.0, 0.5))
+    meter.add_losses(losses(1.0, 0.0))
+    meter.add_step([4, 1], positions=8, wait_s=0.0)
+    meter.add_losses(losses(2.0, 0.0))
+    meter.add_step([2, 0], positions=8, wait_s=0.0)
+    assert meter.steps == 2
+    found, samples_s, wait_share = meter.read()
+    assert found == {"genre": (pytest.approx(1.0), 6), "smile": (pytest.approx(0.5), 1)}
+    assert samples_s > 0
+    assert wait_share == 0.0
+    meter.add_losses(losses(5.0, 0.0))
+    meter.add_step([5, 0], positions=5, wait_s=1e-9)
+    assert meter.read()[0] == {"genre": (pytest.approx(1.0), 5)}, "a task without labels has no loss"
+
+
+def test_many_small_losses_are_summed_in_double_precision() -> None:
+    meter = Meter(["a"], Ranks())
+    for _ in range(4000):
+        meter.add_losses(losses(0.1))
+        meter.add_step([1], 1, 0.0)
+    assert meter.read()[0]["a"][0] == pytest.approx(float(torch.tensor(0.1)), rel=1e-12)

@@ -1,0 +1,123 @@
+"""From a recipe to a claimed run folder: what is wrong is said before anything is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from descant.errors import UserError
+from descant.recipe import compose, parse_recipe
+from descant.run.folder import RunFolder
+from descant.run.launch import Launch, prepare
+from descant.run.request import RunRequest
+from descant.run.trained import load
+from support import mel_data_set
+
+PLUGIN = """
+from descant import Classification, register_task
+
+@register_task("tone_of_a_test")
+class Tone(Classification):
+    \"\"\"The genre under another name.\"\"\"
+    label = "genre"
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return mel_data_set(tmp_path_factory.mktemp("mels"), train=16, validation=8, test=8, frames=20, bands=128)
+
+
+@pytest.fixture
+def here(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").symlink_to(data)
+    return tmp_path
+
+
+def launch(*overrides: str, recipe: str = "genre") -> Launch:
+    small = ["data=data", "run=inline", "inputs.mel.crop_frames=10", "trunk.hidden=[4]", "trainer.batch_size=8"]
+    return prepare(recipe, [*small, *overrides])
+
+
+def test_a_run_is_claimed_and_its_recipe_runs_again_as_it_is(here: Path) -> None:
+    made = launch("tasks.smile=null", "seed=3")
+    folder = here / "runs" / "genre"
+    assert made.folder.path == folder
+    assert not made.resumes
+    assert not made.is_finished
+    assert parse_recipe(RunFolder(folder).read_recipe()).fingerprint == made.recipe.fingerprint
+    again = prepare(str(folder / "recipe.yaml"))
+    assert again.folder.path == folder
+    assert again.resumes
+    assert RunRequest.from_json(made.request.to_json()) == made.request
+    assert os.path.isabs(made.request.recipe["data"]), "workers run in other folders"
+
+
+def test_the_same_command_goes_on_and_another_recipe_is_refused(here: Path) -> None:
+    launch("seed=1")
+    assert launch("seed=1", "run.max_failures=1").resumes, "where it runs decides nothing"
+    before = (here / "runs" / "genre" / "recipe.yaml").read_text()
+    with pytest.raises(
+        UserError, match=r"exists with another recipe \(seed: 1 → 2\): give a new run.name, or resume=true"
+    ):
+        launch("seed=2")
+    assert (here / "runs" / "genre" / "recipe.yaml").read_text() == before
+    assert launch("seed=2", "resume=true").resumes
+    assert RunFolder(here / "runs" / "genre").read_recipe()["seed"] == 2
+    assert not launch("seed=9", "run.name=other").resumes
+
+
+def test_a_run_with_a_plugin_goes_on_and_is_kept_without_the_file(here: Path) -> None:
+    (here / "my_tasks_of_a_test.py").write_text(PLUGIN)
+    command = ("plugins=[my_tasks_of_a_test.py]", "tasks.tone_of_a_test.weight=0.1")
+    made = launch(*command)
+    assert made.request.plugins[0]["source"] == PLUGIN
+    assert (made.folder.path / "plugins" / "my_tasks_of_a_test.py").read_text() == PLUGIN
+    assert launch(*command).resumes, "the same command continues the run"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["data=nowhere"], "there is no data set at .*nowhere.*make it with 'descant pack fma"),
+        (["trainer.batch_size=17"], "trainer.batch_size is 17, but the training split has 16 samples"),
+        (["tasks.genr.weight=1"], "there is no task 'genr': did you mean 'genre'"),
+        (["tasks.smile.weight=1"], "reads the label 'smile', which the data set lacks"),
+        (["trunk=bilstn"], "there is no trunk 'bilstn': did you mean 'bilstm'"),
+        (["trunk.widht=3"], "no option 'widht'"),
+        (["sharing=soft"], "there is no sharing 'soft': known: hard"),
+        (["balance=dynamic"], "there is no balancer 'dynamic'"),
+        (["optimizer.momentun=0.9"], "no option 'momentun'"),
+        (["run=rai"], "there is no runner 'rai': did you mean 'ray'"),
+        (["tasks.genre.feature=map"], "reads the feature 'map', which the trunk lacks"),
+        (["inputs.mel.crop=3"], "the input 'mel' has no option 'crop'"),
+        (["inputs.mel=null"], "the recipe has no inputs"),
+        (["tasks.genre.role=auxiliary"], "a recipe has one main task"),
+        (["plugins=[none.py]"], "there is no plugin file 'none.py'"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence_and_claims_nothing(here: Path, overrides: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        launch(*overrides)
+    assert "\n" not in str(caught.value)
+    assert not (here / "runs").exists()
+
+
+def test_a_folder_that_holds_no_run_is_one_sentence(here: Path) -> None:
+    with pytest.raises(UserError, match="there is no run at"):
+        load("runs/none")
+    launch()
+    with pytest.raises(UserError, match="no checkpoint that was evaluated yet"):
+        load("runs/genre")
+
+
+def test_claiming_compares_every_key_that_decides_what_is_learnt(tmp_path: Path) -> None:
+    folder, recipe = RunFolder(tmp_path / "run"), parse_recipe(compose("genre"))
+    assert folder.claim(recipe) is False
+    folder.write_recipe(recipe.plain)
+    assert folder.claim(recipe) is True
+    with pytest.raises(UserError, match="tasks.reconstruction"):
+        folder.claim(parse_recipe(compose("genre_reconstruction")))
