@@ -4,7 +4,9 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 BIN := .venv/bin
+RAW := data/demo/raw
 MUSIC := data/demo/music
+FACES := data/demo/faces
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
@@ -14,10 +16,18 @@ SHELL := /bin/bash
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
-demo: .venv/.demo  ## makes a small corpus, packs it, trains on it through Ray with 2 workers: a few minutes
-	$(BIN)/descant data demo data/demo/raw
-	$(BIN)/descant pack fma data/demo/raw/music $(MUSIC)
+demo: .venv/.demo $(MUSIC)/dataset.json $(FACES)/dataset.json  ## a small corpus, packed, and trained on through Ray with 2 workers
 	$(BIN)/descant train demo
+
+$(RAW)/faces/training.txt: | .venv/.demo
+	rm -rf $(RAW)
+	$(BIN)/descant data demo $(RAW)
+
+$(MUSIC)/dataset.json: $(RAW)/faces/training.txt
+	$(BIN)/descant pack fma $(RAW)/music $(MUSIC) --mels --overwrite
+
+$(FACES)/dataset.json: $(RAW)/faces/training.txt
+	$(BIN)/descant pack mtfl $(RAW)/faces $(FACES) --overwrite
 
 test: .venv/.dev  ## all tests, fast first
 	$(BIN)/python -m pytest $(ARGS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from batch_norm_case import every_kind
 from descant import BinaryAttributes, Classification, Reconstruction, Regression, Task
 from descant.data.batch import BadSample, Batch
 from descant.data.description import Field
@@ -115,6 +116,4 @@ def values_on(rank: int, world_size: int) -> tuple[Any, ...]:
 
 def values_and_norms(rank: int, world_size: int) -> dict[str, Any]:
     """Return what the tests of evaluation and of normalisation compare between ranks."""
-    from batch_norm_case import every_kind
-
     return {"scores": values_on(rank, world_size), "norms": every_kind(rank, world_size)}

@@ -97,7 +97,7 @@ class LinearFloor:
         return max(self.start * (1.0 - epoch / epochs), self.floor)
 
 
-def parse_schedule(where: str, value: float | Mapping[str, Any]) -> Schedule:
+def parse_schedule(where: str, value: object) -> Schedule:
     """Return the schedule that a recipe gives at ``where``: a number or ``{schedule: name, …}``.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "make the demo corpus, or say what a data set holds"
+HELP = "make a small corpus in real raw layouts, or say what a data set holds"
 HAS_ACTIONS = True
 
 
@@ -13,9 +13,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the sub-commands."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
     demo = actions.add_parser("demo", help="synthesise music in FMA's layout and faces in MTFL's")
-    demo.add_argument("folder", nargs="?", default="data/demo", help="where to (default: %(default)s)")
+    demo.add_argument("folder", nargs="?", default="data/demo/raw", help="where to (default: %(default)s)")
     demo.add_argument("--seed", type=int, default=0, help="what decides every clip and face (default: %(default)s)")
-    demo.add_argument("--raw", action="store_true", help="only the raw layouts: do not pack them into shards")
+    demo.add_argument("--tracks", type=int, default=320, help="clips of music (default: %(default)s)")
+    demo.add_argument("--seconds", type=float, default=10.0, help="of each clip (default: %(default)s)")
+    demo.add_argument("--faces", type=int, default=400, help="training faces (default: %(default)s)")
+    demo.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
     info = actions.add_parser("info", help="fields, classes, splits and provenance of a data set")
     info.add_argument("folder", help="a data set")
     info.add_argument("--json", action="store_true", help="print one JSON object")
@@ -23,29 +26,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the action."""
-    return _demo(Path(args.folder), args.seed, args.raw) if args.action == "demo" else _info(args)
+    return _demo(args) if args.action == "demo" else _info(args)
 
 
-def _demo(folder: Path, seed: int, raw: bool) -> int:
-    """Make raw/music and raw/faces, then pack them to music and faces, the way real data goes."""
+def _demo(args: argparse.Namespace) -> int:
+    """Make FOLDER/music in FMA's layout and FOLDER/faces in MTFL's."""
     from descant.cli.progress import counting
     from descant.demo import make_faces, make_music
 
+    music, faces = Path(args.folder) / "music", Path(args.folder) / "faces"
     with counting("music clips") as progress:
-        make_music(folder / "raw" / "music", seed=seed, on_progress=progress)
+        make_music(
+            music, seed=args.seed, tracks=args.tracks, seconds=args.seconds, jobs=args.jobs, on_progress=progress
+        )
     with counting("faces") as progress:
-        make_faces(folder / "raw" / "faces", seed=seed, on_progress=progress)
-    print(f"raw data in FMA's and MTFL's layouts: {folder / 'raw'}")
-    if raw:
-        return 0
-    from descant.pack.fma import pack_fma
-    from descant.pack.mtfl import pack_mtfl
-
-    with counting("clips to mels") as progress:
-        pack_fma(folder / "raw" / "music", folder / "music", mels=True, on_progress=progress)
-    with counting("faces to shards") as progress:
-        pack_mtfl(folder / "raw" / "faces", folder / "faces", on_progress=progress)
-    print(f"data sets: {folder / 'music'} and {folder / 'faces'}")
+        make_faces(
+            faces, seed=args.seed, train=args.faces, test=args.faces // 4, jobs=args.jobs, on_progress=progress
+        )
+    print(f"music in FMA's layout: {music}")
+    print(f"faces in MTFL's layout: {faces}")
+    print("next: descant pack fma and descant pack mtfl make data sets of them")
     return 0
 
 

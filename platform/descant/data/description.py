@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from descant.data.index import ShardIndex
+from descant.errors import UserError
 
 FORMAT = 1
 FILE = "dataset.json"
@@ -92,8 +93,21 @@ class Description:
 
     @classmethod
     def read(cls, folder: Path) -> Description:
-        """Return the description that stands in a folder."""
-        return cls.from_json(json.loads((folder / FILE).read_text()))
+        """Return the description that stands in a folder; UserError when it is damaged or of another format."""
+        path = folder / FILE
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            if value["format"] != FORMAT:
+                raise ValueError(f"its format is {value['format']}, known is {FORMAT}")
+            description = cls.from_json(value)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise UserError(f"{str(path)!r} is no description of a data set: {reason}; pack the data again") from error
+        for split in description.splits.values():
+            for shard in split.shards:
+                if Path(shard).name != shard:
+                    raise UserError(f"{str(path)!r} names the shard {shard!r}: shards lie beside it, without a folder")
+        return description
 
     def write(self, folder: Path) -> None:
         """Write ``dataset.json``, whole or not at all."""

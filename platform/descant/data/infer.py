@@ -21,6 +21,7 @@ KINDS = {
     "npy": "array",
     "txt": "text",
 }
+MAX_CLASSES = 100_000  # integers beyond it are numbers (identities, times), not classes
 
 
 def infer(folder: Path) -> Description:
@@ -73,11 +74,11 @@ class _Label:
         self.kinds.add(kind)
         if kind in ("number", "points"):
             self.shapes.add(_shape(value))
-        else:
+        elif kind != "other":
             self.values.setdefault(split, Counter())[value] += 1
 
     def field(self) -> Field:
-        if self.kinds <= {"integer", "boolean", "name"} and len(self.kinds) == 1:
+        if self.kinds in ({"integer"}, {"boolean"}, {"name"}):
             return Field("class", classes=self._classes())
         if self.kinds <= {"integer", "boolean", "number"}:
             return Field("number", shape=next(iter(self.shapes)) if len(self.shapes) == 1 else ())
@@ -101,13 +102,20 @@ class _Label:
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
-    if isinstance(value, int) and value >= 0:
+    if isinstance(value, int) and 0 <= value < MAX_CLASSES:
         return "integer"
     if isinstance(value, str):
         return "name"
-    if isinstance(value, list) and value and all(isinstance(point, list) and len(point) == 2 for point in value):
-        return "points"
-    return "number"
+    if not _is_numeric(value):
+        return "other"
+    points = isinstance(value, list) and value and all(isinstance(point, list) and len(point) == 2 for point in value)
+    return "points" if points else "number"
+
+
+def _is_numeric(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_numeric, value))
+    return isinstance(value, int | float)
 
 
 def _shape(value: Any) -> tuple[int, ...]:

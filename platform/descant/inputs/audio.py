@@ -18,6 +18,7 @@ from descant.inputs.fields import choose_field
 from descant.lazy import torch
 
 SILENCE = -1.0
+_NPY = b"\x93NUMPY"
 
 
 @inputs.register("mel")
@@ -29,7 +30,7 @@ class MelInput(Input):
 
     Args:
         crop_frames: T.
-        rate_hz, bands, n_fft, hop, mel_scale: of the spectrogram, see ``LogMel``; unused where mels are stored.
+        rate_hz, bands, n_fft, hop, mel_scale: of the spectrogram, see ``LogMel``; stored mels keep their own rate.
         views: how many crops are averaged at evaluation.
         where: ``loader`` computes mels in the loader processes, ``device`` in batches on the training device;
             ``auto`` is ``device`` where there is a GPU.
@@ -57,14 +58,18 @@ class MelInput(Input):
         self.field_name, self.field = choose_field(name, field, fields, self.kinds)
         self.ready = self.field.kind == "array"
         self.shape = (crop_frames, bands)
-        self.views, self.rate_hz = views, rate_hz
+        self.views = views
+        self.rate_hz = rate_hz = self.field.rate_hz or rate_hz if self.ready else rate_hz
         self.on_device = not self.ready and (where == "device" or (where == "auto" and torch.cuda.is_available()))
         self._options = {"rate_hz": rate_hz, "bands": bands, "n_fft": n_fft, "hop": hop, "mel_scale": mel_scale}
         self._mel: torch.nn.Module | None = None
 
     def decode(self, member: bytes) -> np.ndarray:
-        """Return ready mels (T, M), mels computed here, or (on_device) the mono waveform (N,)."""
-        if self.ready:
+        """Return ready mels (T, M), mels computed here, or (on_device) the mono waveform (N,).
+
+        A run that was trained on ready mels takes audio too, and makes its mels as the packer did.
+        """
+        if member.startswith(_NPY) and not self.on_device:
             mel_TM = decode_array(member)
             if mel_TM.ndim != 2 or mel_TM.shape[1] != self.shape[1]:
                 raise ValueError(f"the mel has shape {mel_TM.shape}, allowed is (frames, {self.shape[1]})")

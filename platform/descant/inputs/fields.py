@@ -17,7 +17,7 @@ def choose_field(
         UserError: no field fits, or several do.
     """
     fitting = {key: field for key, field in fields.items() if field.kind in kinds}
-    for candidate in (wanted, name):
+    for candidate in (name,) if wanted is None else (wanted,):
         if candidate in fitting:
             return candidate, fitting[candidate]
     if wanted is not None:

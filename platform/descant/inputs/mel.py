@@ -40,7 +40,7 @@ class LogMel(nn.Module):
         from torchaudio.functional import melscale_fbanks
 
         self.rate_hz, self.bands, self.n_fft, self.hop = rate_hz, bands, n_fft, hop
-        bank_FM = melscale_fbanks(n_fft // 2 + 1, 0.0, rate_hz / 2, bands, rate_hz, None, mel_scale)
+        bank_FM = melscale_fbanks(n_fft // 2 + 1, 0.0, float(rate_hz // 2), bands, rate_hz, None, mel_scale)
         self.register_buffer("window_N", torch.hann_window(n_fft), persistent=False)
         self.register_buffer("bank_MF", bank_FM.T.contiguous(), persistent=False)
         self._sparse_bank = _sparse(self.bank_MF)

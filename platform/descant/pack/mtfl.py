@@ -80,7 +80,7 @@ def pack_mtfl(
             placed = _splits(faces, validation, seed)
             results = in_order(pack, [face for _, face in placed], jobs, on_progress)
             _write(writer, placed, results, left_out)
-        provenance = {"command": "descant pack mtfl", "source": source.name, "seed": seed, "options": options}
+        provenance = {"command": "descant pack mtfl", "source": source.resolve().name, "seed": seed, "options": options}
         return writer.finish({**provenance, "left_out": left_out})
 
 

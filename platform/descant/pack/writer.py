@@ -138,8 +138,8 @@ class DataSetWriter:
         for split in ("train", "validation"):
             if not samples.get(split):
                 raise UserError(
-                    f"the split {split!r} would be empty: there are {sum(samples.values())} samples in all ({samples}); "
-                    f"check how the source splits them, or ask for a random split where there is one"
+                    f"the split {split!r} would be empty: there are {sum(samples.values())} samples in all "
+                    f"({samples}); check how the source splits them, or ask for a random split where there is one"
                 )
         for label, counts in self._counts.get("train", {}).items():
             missing = [name for name, count in zip(self.fields[label].classes, counts, strict=True) if not count]

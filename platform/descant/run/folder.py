@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from descant.errors import UserError
-from descant.recipe.recipe import Recipe, differences
+from descant.plugins import Plugin
+from descant.recipe.recipe import differences
 from descant.run.failure import clear_failure
 
 
@@ -62,10 +64,14 @@ class RunFolder:
         assert isinstance(plain, dict)
         return {str(key): value for key, value in plain.items()}
 
-    def write_recipe(self, plain: dict[str, Any]) -> None:
-        """Write the resolved recipe."""
+    def write_recipe(self, plain: dict[str, Any], plugins: Sequence[Plugin] = ()) -> None:
+        """Write the resolved recipe, and its plugins' sources beside it, so that it needs no other file."""
         from omegaconf import OmegaConf
 
+        for plugin in plugins:
+            if plugin["source"]:
+                (self.path / "plugins").mkdir(exist_ok=True)
+                write_atomically(self.path / plugin_copy(plugin), plugin["source"])
         write_atomically(self.recipe, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
     def summary(self) -> dict[str, Any] | None:
@@ -80,15 +86,15 @@ class RunFolder:
         """Write one of the folder's JSON files."""
         write_atomically(self.path / name, json.dumps(value, indent=2) + "\n")
 
-    def claim(self, recipe: Recipe) -> bool:
-        """Take the folder for a run of ``recipe``; return whether it goes on with an earlier one.
+    def claim(self, plain: dict[str, Any], plugins: Sequence[Plugin] = (), *, resume: bool = False) -> bool:
+        """Take the folder for a run of a resolved recipe; return whether it goes on with an earlier one.
 
         Raises:
             UserError: it holds a run of another recipe and ``resume`` is not set.
         """
         resumes = self.recipe.exists()
-        if resumes and not recipe.resume:
-            changed = differences(self.read_recipe(), recipe.plain)
+        if resumes and not resume:
+            changed = [*differences(self.read_recipe(), plain), *self._changed_plugins(plugins)]
             if changed:
                 more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
                 raise UserError(
@@ -98,6 +104,20 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         clear_failure(self.path)
         return resumes
+
+
+    def _changed_plugins(self, plugins: Sequence[Plugin]) -> list[str]:
+        copies = [(plugin_copy(plugin), plugin["source"]) for plugin in plugins if plugin["source"]]
+        return [
+            f"{copy} has changed"
+            for copy, source in copies
+            if (self.path / copy).exists() and (self.path / copy).read_text() != source
+        ]
+
+
+def plugin_copy(plugin: Plugin) -> str:
+    """Return what a run's recipe names a plugin: its copy in the run folder, or the installed module."""
+    return f"plugins/{plugin['name']}.py" if plugin["source"] else plugin["name"]
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from descant.errors import RunError, UserError, nearest
 from descant.plugins import load_plugins, read_plugins
 from descant.recipe import Recipe, compose, parse_recipe
-from descant.run.folder import RunFolder
+from descant.run.folder import RunFolder, plugin_copy
 from descant.run.log import Row
 from descant.run.request import RunRequest
 
@@ -60,13 +60,25 @@ class Launch:
         """
         if not self.is_finished:
             (self.folder.path / "summary.json").unlink(missing_ok=True)
-            self.runner(self.request, on_row)
+            self._run(on_row)
         summary = self.folder.summary()
         if summary is None:
             raise RunError(f"the run {str(self.folder.path)!r} ended without a summary: run the same command again")
         if summary["status"] == "failed":
             raise RunError(summary["error"])
         return Run(self.folder.path, summary["status"], summary)
+
+
+    def _run(self, on_row: Callable[[Row], None]) -> None:
+        """Call the runner; an error that no worker could write down ends in ``summary.json`` all the same."""
+        try:
+            self.runner(self.request, on_row)
+        except Exception as error:
+            if self.folder.summary() is None:
+                main = {"task": self.recipe.main, "metric": None, "value": None, "epoch": None}
+                summary = {"status": "failed", "error": f"{type(error).__name__}: {error}", "main": main, "tasks": {}}
+                self.folder.write_json("summary.json", summary)
+            raise
 
 
 def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
@@ -79,22 +91,22 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     beside = [Path.cwd()]
     if Path(recipe).suffix in (".yaml", ".yml"):
         beside.append(Path(recipe).resolve().parent)
+    plain["data"] = _absolute(plain.get("data"))
     parsed = parse_recipe(plain)
     plugins = read_plugins(parsed.plugins, beside)
     load_plugins(plugins)
     runner = _runner(parsed.run.runner)
     from descant.loop.experiment import Experiment
 
-    data = _absolute(parsed.data)
-    experiment = Experiment.build(parsed, data)
+    experiment = Experiment.build(parsed)
     experiment.check()
     folder = RunFolder((Path(parsed.run.dir) / parsed.run_name).absolute())
-    resumes = folder.claim(parsed)
-    saved = {**parsed.plain, "plugins": [_save_plugin(folder, plugin) for plugin in plugins]}
+    saved = {**parsed.plain, "plugins": [plugin_copy(plugin) for plugin in plugins]}
+    resumes = folder.claim(saved, plugins, resume=parsed.resume)
     if not resumes or parsed.resume:
-        folder.write_recipe(saved)
+        folder.write_recipe(saved, plugins)
         experiment.description.write(folder.path)
-    request = RunRequest({**saved, "data": data}, str(folder.path), plugins)
+    request = RunRequest(saved, str(folder.path), plugins)
     return Launch(parsed, request, runner, folder, resumes)
 
 
@@ -110,16 +122,6 @@ def _runner(name: str) -> Runner:
     return runner
 
 
-def _absolute(data: str) -> str:
+def _absolute(data: object) -> object:
     """Return a local folder as workers in other working directories find it; URLs stay as they are."""
-    return data if "://" in data else os.path.abspath(data)
-
-
-def _save_plugin(folder: RunFolder, plugin: dict[str, str]) -> str:
-    """Keep a plugin's source in the run folder, so that the run can be evaluated without the original file."""
-    if not plugin["source"]:
-        return plugin["name"]
-    copy = Path("plugins") / f"{plugin['name']}.py"
-    (folder.path / copy).parent.mkdir(exist_ok=True)
-    (folder.path / copy).write_text(plugin["source"])
-    return str(copy)
+    return os.path.abspath(data) if isinstance(data, str) and "://" not in data else data

@@ -38,7 +38,7 @@ def test_help_of_every_command_imports_nothing_heavy() -> None:
             assert last == "CODE 0 HEAVY []", (given, last)
             assert body.startswith("descant 0." if given == ["--version"] else "usage: descant"), given
             if given == ["--help"]:
-                assert all(f"\n    {command} " in body for command in COMMANDS)
+                assert set(COMMANDS) <= {line.split()[0] for line in body.splitlines() if line.startswith("    ")}
 
 
 @pytest.mark.parametrize(

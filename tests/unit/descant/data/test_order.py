@@ -75,7 +75,10 @@ def test_epochs_seeds_and_data_sets_have_orders_of_their_own() -> None:
 
 
 def test_an_order_is_the_same_in_every_process_and_version() -> None:
-    program = "from descant.data.order import *; print(epoch_order(7, 2, 'f', 9).tolist(), sample_rng(7, 2, 5).random(), step_seed(7, 2, 1))"
+    program = (
+        "from descant.data.order import *; "
+        "print(epoch_order(7, 2, 'f', 9).tolist(), sample_rng(7, 2, 5).random(), step_seed(7, 2, 1))"
+    )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     here = f"{epoch_order(7, 2, 'f', 9).tolist()} {sample_rng(7, 2, 5).random()} {step_seed(7, 2, 1)}"
     assert printed.strip() == here

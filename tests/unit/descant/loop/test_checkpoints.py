@@ -16,14 +16,14 @@ from descant.errors import RunError
 from descant.loop.checkpoints import Checkpoints
 
 
-def trained(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+def trained(steps: int) -> tuple[nn.Sequential, torch.optim.Optimizer]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.LSTM(4, 3, batch_first=True, bidirectional=True), nn.Identity())
     model.add_module("norm", nn.BatchNorm1d(6))
     optimizer = torch.optim.Adam(
         [{"params": model[0].parameters(), "lr": 1e-3}, {"params": model[2].parameters(), "betas": (0.8, 0.9)}]
     )
-    for step in range(steps):
+    for _ in range(steps):
         optimizer.zero_grad()
         model[2](model[0](torch.randn(5, 7, 4))[0].amax(1)).square().sum().backward()
         optimizer.step()

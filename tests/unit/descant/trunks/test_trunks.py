@@ -10,7 +10,8 @@ import torch
 from descant.errors import UserError
 from descant.trunks import Trunk, build_trunk, register_trunk
 
-FRAMES, IMAGE = {"mel": (20, 16)}, {"image": (3, 32, 32)}
+FRAMES: dict[str, tuple[int, ...]] = {"mel": (20, 16)}
+IMAGE: dict[str, tuple[int, ...]] = {"image": (3, 32, 32)}
 CASES: list[tuple[str, dict[str, Any], dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]] = [
     ("bilstm", {"hidden": [8, 6]}, FRAMES, {"sequence": (20, 12), "pooled": (12,)}),
     ("mlp", {"hidden": [8]}, {"b": (3,), "a": (2, 4)}, {"pooled": (8,)}),
