@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from handwritten import GenreNet, copy_weights, step
+from machine import save
+
 from descant.data.batches import BatchMaker
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
@@ -23,8 +26,6 @@ from descant.loop.record import Record
 from descant.loop.train import Training
 from descant.recipe import compose, parse_recipe
 from descant.run.folder import RunFolder
-from handwritten import GenreNet, copy_weights, step
-from machine import save
 
 WEIGHT = 10.0
 WARM_UP = 5

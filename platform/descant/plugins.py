@@ -13,7 +13,7 @@ from pathlib import Path
 from descant.errors import UserError
 
 Plugin = dict[str, str]
-"""``name`` of the module, ``source`` text (empty for an installed module)."""
+"""``name`` of the module and its ``source`` text; an installed module has no source."""
 
 _loaded: dict[str, Plugin] = {}
 
@@ -38,13 +38,13 @@ def load_plugins(plugins: Iterable[Plugin]) -> None:
         UserError: a plugin that does not run.
     """
     for plugin in plugins:
-        name, source = plugin["name"], plugin["source"]
+        name, source = plugin["name"], plugin.get("source")
         _loaded[name] = plugin
         loaded = sys.modules.get(name)
-        if loaded is not None and getattr(loaded, "__plugin_source__", None) == source:
+        if source is not None and loaded is not None and getattr(loaded, "__plugin_source__", None) == source:
             continue
         try:
-            if source:
+            if source is not None:
                 _run(name, source)
             else:
                 importlib.import_module(name)
@@ -64,6 +64,7 @@ def _read(name: str, beside: Sequence[Path]) -> Plugin:
         for folder in beside:
             path = folder / name
             if path.is_file():
+                _refuse_taken_name(path)
                 return {"name": path.stem, "source": path.read_text()}
         raise UserError(f"there is no plugin file {name!r}: give its path, relative to this folder or to the recipe's")
     for folder in beside:
@@ -76,7 +77,16 @@ def _read(name: str, beside: Sequence[Path]) -> Plugin:
         found = None
     if found is None:
         raise UserError(f"there is no plugin module {name!r}: install it, or give a file such as my_tasks.py")
-    return {"name": name, "source": ""}
+    return {"name": name}
+
+
+def _refuse_taken_name(path: Path) -> None:
+    """A plugin takes its file's name as a module: it must not hide one that the program needs."""
+    if path.stem in _loaded:
+        return
+    found = importlib.util.find_spec(path.stem)
+    if found is not None and (found.origin is None or Path(found.origin).resolve() != path.resolve()):
+        raise UserError(f"the plugin file {path.name!r} has the name of a module that is installed: rename the file")
 
 
 def _run(name: str, source: str) -> None:

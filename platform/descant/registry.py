@@ -72,7 +72,12 @@ class Registry(Generic[T]):
         """
         cls = self.get(name)
         check_options(f"the {self.kind} {name!r}", cls, options, hidden=set(given))
-        return cls(**given, **options)
+        try:
+            return cls(**given, **options)
+        except UserError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the {self.kind} {name!r} cannot be made with {dict(options)}: {error}") from error
 
     def _shipped_place(self, name: str, cls: type[T]) -> str | None:
         """Return which installed module ships ``name``, if another one than that of ``cls`` does."""

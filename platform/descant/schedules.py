@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from descant.errors import UserError
 from descant.registry import Registry
@@ -109,7 +109,7 @@ def parse_schedule(where: str, value: object) -> Schedule:
         if not isinstance(name, str):
             raise UserError(f"{where} is a mapping without 'schedule': give a number, or one of {schedules.names()}")
         for key, number in options.items():
-            options[key] = int(number) if key == "every" else _number(f"{where}.{key}", number)
+            options[key] = _whole(f"{where}.{key}", number) if key == "every" else _number(f"{where}.{key}", number)
         return schedules.build(name, options)
     return Constant(_number(where, value))
 
@@ -118,6 +118,12 @@ def _number(where: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise UserError(f"{where} is {value!r}: give a finite number, or a schedule of {schedules.names()}")
     return float(value)
+
+
+def _whole(where: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UserError(f"{where} is {value!r}: give a whole number of epochs")
+    return value
 
 
 def _progress(epoch: int, epochs: int) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from descant import train
 from descant.errors import RunError, UserError
 from descant.loop.checkpoints import Checkpoints
@@ -14,7 +15,6 @@ from descant.loop.worker import work
 from descant.run.folder import RunFolder
 from descant.run.launch import prepare
 from descant.run.log import read_rows
-
 from support import mel_data_set
 
 SMALL = ["run=inline", "inputs.mel.crop_frames=24", "trunk.hidden=[8]", "trainer.batch_size=16", "trainer.log_steps=1"]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from descant import load, train
 from descant.demo import make_faces, make_music
 from descant.pack.fma import pack_fma

@@ -40,9 +40,7 @@ def _demo(args: argparse.Namespace) -> int:
             music, seed=args.seed, tracks=args.tracks, seconds=args.seconds, jobs=args.jobs, on_progress=progress
         )
     with counting("faces") as progress:
-        make_faces(
-            faces, seed=args.seed, train=args.faces, test=args.faces // 4, jobs=args.jobs, on_progress=progress
-        )
+        make_faces(faces, seed=args.seed, train=args.faces, test=args.faces // 4, jobs=args.jobs, on_progress=progress)
     print(f"music in FMA's layout: {music}")
     print(f"faces in MTFL's layout: {faces}")
     print("next: descant pack fma and descant pack mtfl make data sets of them")

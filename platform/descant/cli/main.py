@@ -20,7 +20,8 @@ def run() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    given = _parse(words)
+    debug = "--debug" in words
+    given = _parse([word for word in words if word != "--debug"])
     try:
         code: int = given.main(given)
         sys.stdout.flush()
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("descant: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        return _explain(error, given.debug)
+        return _explain(error, debug)
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

@@ -71,7 +71,6 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--shard-size", type=int, default=256, metavar="MIB", help="begin another shard after it (default: %(default)s)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the data set in OUT")
-    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def main(args: argparse.Namespace) -> int:

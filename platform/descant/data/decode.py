@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import io
+import math
+import struct
+from tokenize import TokenError
 
 import numpy as np
 
 MAX_PIXELS = 64_000_000
+_NPY, _JPEG, _PNG = b"\x93NUMPY", b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 
 
 def decode_array(member: bytes) -> np.ndarray:
     """Return a stored numpy array; object arrays (pickles) are refused with a ValueError."""
+    if not member.startswith(_NPY):
+        raise ValueError("the member is no npy array")
     try:
+        stream = io.BytesIO(member)
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+        if math.prod(shape) * max(dtype.itemsize, 1) > len(member):
+            raise ValueError(f"the array claims the shape {shape}, which its {len(member)} bytes cannot hold")
         value: np.ndarray = np.load(io.BytesIO(member), allow_pickle=False)
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, SyntaxError, TokenError, TypeError, OverflowError) as error:
         raise ValueError(f"the array does not load: {error}") from error
-    if not isinstance(value, np.ndarray):
-        raise ValueError("the member is an npz archive, allowed is one npy array")
     return value
 
 
 def decode_image(member: bytes, grey: bool = False) -> np.ndarray:
     """Return a JPEG or PNG as uint8 (H, W, C), C = 1 for grey, else 3."""
-    if member[:2] == b"\xff\xd8":
+    if member.startswith(_JPEG):
         return _decode_jpeg(member, grey)
+    if not member.startswith(_PNG) or len(member) < 24:
+        raise ValueError("the picture is neither JPEG nor PNG")
     from PIL import Image
 
+    _check_pixels(*struct.unpack(">II", member[16:24]))
     try:
-        with Image.open(io.BytesIO(member), formats=["PNG", "JPEG"]) as picture:
-            _check_pixels(*picture.size)
+        with Image.open(io.BytesIO(member), formats=["PNG"]) as picture:
             pixels = np.asarray(picture.convert("L" if grey else "RGB"))
-    except OSError as error:
+    except (OSError, SyntaxError) as error:
         raise ValueError(f"the picture does not decode: {error}") from error
     return pixels[..., None] if grey else pixels
 

@@ -55,6 +55,11 @@ class MelInput(Input):
     ) -> None:
         if min(crop_frames, rate_hz, bands, hop, views) < 1 or n_fft < 2:
             raise UserError(f"the input {name!r} has a size below 1: crop_frames, rate_hz, bands, hop and views count")
+        if mel_scale not in ("htk", "slaney") or where not in ("auto", "loader", "device"):
+            raise UserError(
+                f"the input {name!r} has mel_scale={mel_scale!r} and where={where!r}: allowed are htk and slaney, and "
+                f"auto, loader and device"
+            )
         self.field_name, self.field = choose_field(name, field, fields, self.kinds)
         self.ready = self.field.kind == "array"
         self.shape = (crop_frames, bands)
@@ -94,10 +99,15 @@ class MelInput(Input):
         """Return mel crops (B, T, M), computed here from whole waveforms where ``on_device``."""
         if not self.on_device:
             return arrays["value"].float()
+        lengths = arrays["length"].tolist()
+        mel = self.mel.to(arrays["value"].device)
+        if len(set(lengths)) == 1:
+            mels = list(mel(arrays["value"]))
+        else:
+            mels = [mel(audio_N[None, :length])[0] for audio_N, length in zip(arrays["value"], lengths, strict=True)]
         crops = []
-        for audio_N, length, place in zip(arrays["value"], arrays["length"], arrays["place"], strict=True):
-            mel_TM = self.mel(audio_N[None, : int(length)])[0]
-            start, before, after = self._place(mel_TM.shape[0], float(place))
+        for mel_TM, place in zip(mels, arrays["place"].tolist(), strict=True):
+            start, before, after = self._place(mel_TM.shape[0], place)
             padded = torch.nn.functional.pad(mel_TM, (0, 0, before, after), value=SILENCE)
             crops.append(padded[start : start + self.shape[0]])
         return torch.stack(crops)

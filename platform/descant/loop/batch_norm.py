@@ -66,12 +66,13 @@ class GlobalBatchNorm(nn.Module):
         self.num_batches_tracked += 1
         momentum = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean_C, momentum)
-        self.running_var.lerp_(variance_C * (total / (total - 1)), momentum)
+        self.running_var.lerp_(variance_C * (total / (total - 1).clamp(min=1)), momentum)
 
 
 def _sum_over_ranks(values: Tensor) -> Tensor:
     """Sum over the ranks; the gradient is summed over them on the way back."""
-    summed: Tensor = distributed.all_reduce(values)  # type: ignore[no-untyped-call]
+    # The default group is bound when torch is imported, which may be before this process joined one.
+    summed: Tensor = distributed.all_reduce(values, group=torch.distributed.group.WORLD)  # type: ignore[no-untyped-call]
     return summed
 
 

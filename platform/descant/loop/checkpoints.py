@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -45,6 +46,9 @@ class Checkpoints:
         """Write a checkpoint as the last one; ``best`` makes it the best one too (None: not evaluated)."""
         name = f"step-{state['step']:08d}"
         target, partial = self.folder / name, self.folder / f".{name}.partial"
+        if name in self._read_index().values():  # the same step holds the same weights: only its rank may change
+            self._point(name, best)
+            return
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         tensors: dict[str, Tensor] = {}
@@ -55,11 +59,7 @@ class Checkpoints:
         if target.exists():
             shutil.rmtree(target)
         os.replace(partial, target)
-        index = {**self._read_index(), "last": name}
-        if best:
-            index["best"] = name
-        self._write_index(index)
-        self._remove_others(set(index.values()))
+        self._point(name, best)
 
     def load(self, which: Literal["last", "best"]) -> Checkpoint | None:
         """Return the last or the best checkpoint, on the CPU, or None where there is none.
@@ -75,7 +75,7 @@ class Checkpoints:
             model = load_file(folder / "model.safetensors")
             tensors = load_file(folder / "optimizer.safetensors")
             state = json.loads((folder / "state.json").read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise RunError(f"the checkpoint {str(folder)!r} cannot be read: {error}") from error
         return Checkpoint(model, _unpack(state.pop("optimizer"), tensors), state)
 
@@ -84,16 +84,21 @@ class Checkpoints:
         name = self._read_index().get(which)
         return None if name is None else int(name.removeprefix("step-"))
 
+    def _point(self, name: str, best: bool | None) -> None:
+        """Make a complete checkpoint the last one, and the best one if it is; remove those that are neither."""
+        index = {**self._read_index(), "last": name}
+        if best:
+            index["best"] = name
+        partial = self._index.with_suffix(".partial")
+        partial.write_text(json.dumps(index))
+        os.replace(partial, self._index)
+        self._remove_others(set(index.values()))
+
     def _read_index(self) -> dict[str, str]:
         if not self._index.exists():
             return {}
         index: dict[str, str] = json.loads(self._index.read_text())
         return index
-
-    def _write_index(self, index: dict[str, str]) -> None:
-        partial = self._index.with_suffix(".partial")
-        partial.write_text(json.dumps(index))
-        os.replace(partial, self._index)
 
     def _remove_others(self, keep: set[str]) -> None:
         for folder in self.folder.iterdir():

@@ -20,7 +20,8 @@ def make_accelerator(settings: TrainerSettings, ranks: Ranks) -> Accelerator:
     On a CPU it has to be told so, else it would train replicas that never exchange gradients.
     """
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=settings.precision)
+    precision = "no" if settings.precision == "fp32" else settings.precision
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
     assert accelerator.num_processes == ranks.world_size, (
         f"accelerate sees {accelerator.num_processes} processes, the runner started {ranks.world_size}"
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from descant.data.batch import BadSample
 from descant.errors import RunError
+from descant.loop.ranks import Ranks
 
 
 class Quarantine:
@@ -16,14 +19,17 @@ class Quarantine:
 
     Args:
         path: the run's ``quarantine.jsonl``, to which every rank appends whole lines.
+        shards: names of the training split's shards; the limit is on their samples.
         samples: size of the training split.
         limit: the share of samples beyond which the run stops.
+        ranks: who decides together.
     """
 
-    def __init__(self, path: Path, samples: int, limit: float) -> None:
-        self._path, self._samples, self._limit = path, samples, limit
+    def __init__(self, path: Path, shards: Collection[str], samples: int, limit: float, ranks: Ranks) -> None:
+        self._path, self._shards, self._samples, self._limit = path, set(shards), samples, limit
+        self._ranks = ranks
         self._known = {_identity(row) for row in read_quarantine(path)}
-        self._total = len(self._known)
+        _drop_torn_line(path)
 
     def add(self, bad: Iterable[BadSample]) -> int:
         """Write what is not known yet; return how many that were."""
@@ -44,22 +50,30 @@ class Quarantine:
         Raises:
             RunError: the share of bad samples is over the limit; the first ten reasons are in the message.
         """
-        self._total += fresh
-        if fresh == 0 or self._total <= self._limit * self._samples:
+        if fresh == 0:
             return
         rows = unique_rows(self._path)
+        bad = len({(row["shard"], row["key"]) for row in rows if row["shard"] in self._shards})
+        # A shared file system may show the ranks different moments of the file: they agree on the latest.
+        bad = max(int(str(count)) for count in self._ranks.gather(bad))
+        if bad <= self._limit * self._samples:
+            return
         reasons = "; ".join(f"{row['shard']}:{row['key']} ({row['stage']}: {row['error']})" for row in rows[:10])
         raise RunError(
-            f"{self._total} of {self._samples} training samples cannot be used, over the limit of {self._limit:.1%} "
+            f"{bad} of {self._samples} training samples cannot be used, over the limit of {self._limit:.1%} "
             f"(trainer.quarantine_limit): {reasons}"
         )
 
 
 def read_quarantine(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a ``quarantine.jsonl``, whole lines only."""
+    """Return the rows of a ``quarantine.jsonl``."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    rows = []
+    for line in path.read_text().splitlines():
+        with contextlib.suppress(ValueError):  # torn by a process that was killed: its sample is met and named again
+            rows.append(json.loads(line))
+    return rows
 
 
 def unique_rows(path: Path) -> list[dict[str, str]]:
@@ -67,5 +81,11 @@ def unique_rows(path: Path) -> list[dict[str, str]]:
     return list({_identity(row): row for row in read_quarantine(path)}.values())
 
 
-def _identity(row: dict[str, str]) -> tuple[str, str, str]:
-    return row["shard"], row["key"], row["stage"]
+def _drop_torn_line(path: Path) -> None:
+    """Take away what a process that was killed has half-written at the end."""
+    if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _identity(row: dict[str, str]) -> tuple[str, str, str, str]:
+    return row["shard"], row["key"], row["stage"], row["error"]

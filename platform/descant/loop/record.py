@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -132,7 +133,7 @@ class Record:
             "tasks": tasks,
             "data": {
                 "consumed": progress.samples,
-                "quarantined": len(unique_rows(self.folder.quarantine)),
+                "quarantined": len({(row["shard"], row["key"]) for row in unique_rows(self.folder.quarantine)}),
                 "passes": progress.samples / samples,
             },
             "resumed": self._starts - 1,
@@ -157,8 +158,8 @@ class Record:
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    """NaN has no place in JSON: a metric that is not defined is null."""
-    return {name: value if value == value else None for name, value in values.items()}
+    """JSON has no NaN and no infinity: such a value is null."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _side_by_side(targets_PTM: Tensor, outputs_PTM: Tensor) -> Any:

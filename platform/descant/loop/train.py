@@ -79,7 +79,8 @@ class Training:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.pulse = Pulse(ranks, self.names, should_stop, self.settings.checkpoint_s)
         self.meter = Meter(self.names, ranks)
-        self.quarantine = Quarantine(folder.quarantine, len(self.reader), self.settings.quarantine_limit)
+        shards = experiment.description.splits["train"].shards
+        self.quarantine = Quarantine(folder.quarantine, shards, len(self.reader), self.settings.quarantine_limit, ranks)
         self.workers = loader_workers(self.settings, ranks)
 
     @property

@@ -40,11 +40,10 @@ def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
         UserError: an unknown recipe, a file that is not YAML, or an override that is not ``key=value``.
     """
     plain = _load(recipe)
-    plain.setdefault("name", Path(recipe).stem if _is_path(recipe) else recipe)
     for override in overrides:
         key, value = parse_override(override)
         _set(plain, key, value)
-    return plain
+    return _resolved(recipe, plain)
 
 
 def parse_override(override: str) -> tuple[str, Any]:
@@ -57,7 +56,8 @@ def parse_override(override: str) -> tuple[str, Any]:
     if not sign or not key or any(not part for part in key.split(".")):
         raise UserError(f"{override!r} is not an override: write key=value, such as trainer.epochs=3")
     try:
-        value = OverridesParser.create().parse_override(f"{key}={text}").value()
+        parsed = OverridesParser.create().parse_override(f"{key}={text}")
+        value = text if parsed.is_sweep_override() else parsed.value()
     except HydraException:
         value = text
     return key, _plain(value)
@@ -74,11 +74,36 @@ def _load(recipe: str) -> dict[str, Any]:
     try:
         with _hydra(recipe) as name:
             config = hydra_compose(name, overrides=[f"hydra.searchpath=[{search}]"])
-            container = OmegaConf.to_container(config, resolve=True)
+            container = OmegaConf.to_container(config, resolve=False)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(f"the recipe {recipe!r} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(container, dict):
         raise UserError(f"the recipe {recipe!r} holds {type(container).__name__}: write a mapping of keys")
+    plain = {str(key): value for key, value in container.items()}
+    if isinstance(plain.get("run"), str):
+        plain["run"] = {"runner": plain["run"]}
+    return {**plain, "name": _own_name(recipe)}
+
+
+def _own_name(recipe: str) -> str:
+    """Return the name that a recipe's own file gives, not one it starts from, or the file's name."""
+    if not _is_path(recipe):
+        return recipe
+    from omegaconf import OmegaConf
+
+    own = OmegaConf.to_container(OmegaConf.load(recipe))
+    return str((own.get("name") if isinstance(own, dict) else None) or Path(recipe).stem)
+
+
+def _resolved(recipe: str, plain: dict[str, Any]) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        container = OmegaConf.to_container(OmegaConf.create(plain), resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"the recipe {recipe!r} cannot be resolved: {' '.join(str(error).split())}") from error
+    assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
 
 

@@ -82,6 +82,8 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         raise UserError(f"seed is {full['seed']!r}: give a whole number from 0")
     if not isinstance(full["data"], str):
         raise UserError("the recipe has no data: set data=FOLDER to a data set that 'descant pack' made")
+    if not full["name"] or "/" in str(full["name"]) or str(full["name"]).startswith("."):
+        raise UserError(f"the recipe's name is {full['name']!r}: give a plain name, which its run folder takes")
     plugins = full["plugins"] if isinstance(full["plugins"], list) else [full["plugins"]]
     tasks = {name: TaskSettings.parse(name, _mapping(f"tasks.{name}", task)) for name, task in full["tasks"].items()}
     tasks = dict(sorted(tasks.items(), key=lambda item: item[1].role != "main"))
@@ -122,7 +124,8 @@ def _what(plain: Mapping[str, Any]) -> dict[str, Any]:
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, inner in value.items():
-        flat |= _flatten(inner, f"{prefix}{key}.") if isinstance(inner, Mapping) else {f"{prefix}{key}": inner}
+        nested = isinstance(inner, Mapping) and bool(inner)
+        flat |= _flatten(inner, f"{prefix}{key}.") if nested else {f"{prefix}{key}": inner}
     return flat
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -39,7 +40,7 @@ class TrainerSettings:
         steps: an upper bound of optimizer steps, or None.
         batch_size: samples of one optimizer step over all workers.
         micro_batch: samples of one forward pass of one worker; None: all of its share at once.
-        precision: ``no`` is float32; ``bf16`` is automatic mixed precision.
+        precision: ``fp32``, or ``bf16`` for automatic mixed precision.
         clip_norm: the largest norm of the whole gradient, or None.
         log_steps: steps between rows of the log; the end of an epoch always gives one.
         evaluate_epochs: epochs between evaluations; the last epoch always has one.
@@ -53,7 +54,7 @@ class TrainerSettings:
     steps: int | None = None
     batch_size: int = 32
     micro_batch: int | None = None
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["fp32", "bf16"] = "fp32"
     clip_norm: float | None = None
     log_steps: int = 10
     evaluate_epochs: int = 1
@@ -72,8 +73,8 @@ class TrainerSettings:
                 _at_least(f"trainer.{name}", getattr(self, name), 1)
         if self.loader_workers is not None:
             _at_least("trainer.loader_workers", self.loader_workers, 0)
-        if self.precision not in ("no", "bf16"):
-            raise UserError(f"trainer.precision is {self.precision!r}: allowed are 'no' and 'bf16'")
+        if self.precision not in ("fp32", "bf16"):
+            raise UserError(f"trainer.precision is {self.precision!r}: allowed are 'fp32' and 'bf16'")
         for name in ("clip_norm", "checkpoint_s"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UserError(f"trainer.{name} is {getattr(self, name)!r}: give a number above 0, or null")
@@ -114,6 +115,8 @@ class RunSettings:
             raise UserError(f"run.workers is {self.workers!r}: give a number from 1, or a range such as [1,4]")
         _at_least("run.cpus_per_worker", self.cpus_per_worker, 1)
         _at_least("run.max_failures", self.max_failures, 0)
+        if self.gpus_per_worker is not None:
+            _at_least("run.gpus_per_worker", self.gpus_per_worker, 0)
         if self.name is not None and (not self.name or "/" in self.name or self.name.startswith(".")):
             raise UserError(f"run.name is {self.name!r}: give a plain folder name; run.dir says where it goes")
 
@@ -225,7 +228,7 @@ def _at_least(where: str, value: object, least: int) -> None:
 
 
 def _gradient(name: str, value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if value in ("pass", "block"):
         return 1.0 if value == "pass" else 0.0

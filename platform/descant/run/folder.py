@@ -69,7 +69,7 @@ class RunFolder:
         from omegaconf import OmegaConf
 
         for plugin in plugins:
-            if plugin["source"]:
+            if "source" in plugin:
                 (self.path / "plugins").mkdir(exist_ok=True)
                 write_atomically(self.path / plugin_copy(plugin), plugin["source"])
         write_atomically(self.recipe, OmegaConf.to_yaml(OmegaConf.create(plain)))
@@ -105,9 +105,8 @@ class RunFolder:
         clear_failure(self.path)
         return resumes
 
-
     def _changed_plugins(self, plugins: Sequence[Plugin]) -> list[str]:
-        copies = [(plugin_copy(plugin), plugin["source"]) for plugin in plugins if plugin["source"]]
+        copies = [(plugin_copy(plugin), plugin["source"]) for plugin in plugins if "source" in plugin]
         return [
             f"{copy} has changed"
             for copy, source in copies
@@ -117,7 +116,7 @@ class RunFolder:
 
 def plugin_copy(plugin: Plugin) -> str:
     """Return what a run's recipe names a plugin: its copy in the run folder, or the installed module."""
-    return f"plugins/{plugin['name']}.py" if plugin["source"] else plugin["name"]
+    return f"plugins/{plugin['name']}.py" if "source" in plugin else plugin["name"]
 
 
 def write_atomically(path: Path, text: str) -> None:

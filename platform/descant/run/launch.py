@@ -68,7 +68,6 @@ class Launch:
             raise RunError(summary["error"])
         return Run(self.folder.path, summary["status"], summary)
 
-
     def _run(self, on_row: Callable[[Row], None]) -> None:
         """Call the runner; an error that no worker could write down ends in ``summary.json`` all the same."""
         try:

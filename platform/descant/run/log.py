@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import numpy as np
 from descant.run.folder import RunFolder
 
 Row = dict[str, Any]
+_BEGINNINGS = ("steps", "batches", "learning_rate", "weight")
 
 
 class MetricsLog:
@@ -43,7 +45,7 @@ class MetricsLog:
             "split": split,
             "task": task,
             "metric": metric,
-            "value": value if value == value else None,
+            "value": value if math.isfinite(value) else None,
             "samples": samples,
         }
         self._file.write(json.dumps(row) + "\n")
@@ -82,8 +84,13 @@ def _drop_after(path: Path, step: int) -> None:
         return
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w") as kept:
-        kept.writelines(json.dumps(row) + "\n" for row in read_rows(path) if row["step"] <= step)
+        kept.writelines(json.dumps(row) + "\n" for row in read_rows(path) if _stays(row, step))
     os.replace(partial, path)
+
+
+def _stays(row: Row, step: int) -> bool:
+    """Whether a row is kept by a start at ``step``, which writes the beginnings of that step anew."""
+    return bool(row["step"] < step or (row["step"] == step and row["metric"] not in _BEGINNINGS))
 
 
 def _tag(split: str, task: str | None, metric: str) -> str:

@@ -15,7 +15,8 @@ class RunRequest:
     Attributes:
         recipe: the resolved recipe, plain dicts, lists, numbers and strings.
         folder: the run folder's absolute path; it exists.
-        plugins: ``{"name": …, "source": …}`` of each plugin file, so that workers need no copy of it.
+        plugins: ``{"name": …, "source": …}`` of each plugin file, so that workers need no copy of it; an installed
+            module has a name alone.
     """
 
     recipe: dict[str, Any]

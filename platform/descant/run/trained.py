@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Trained:
             "samples": scores.total,
             "unreadable": len({(bad.shard, bad.key) for bad in scores.bad if bad.stage == "decode"}),
             "tasks": {
-                task: {metric: value if value == value else None for metric, value in values.items()}
+                task: {metric: value if math.isfinite(value) else None for metric, value in values.items()}
                 for task, values in scores.values.items()
             },
         }

@@ -16,7 +16,7 @@ from descant.tasks.base import BadLabel, Task
 
 
 class Landmarks(Task):
-    """P points (x, y), learnt in units of the image's width and height (0 to 1), so 2P outputs.
+    """P points (x, y), learnt in units of the image's longer side (0 to 1), so 2P outputs.
 
     ``eyes`` are the indices of the two points whose distance normalises the error (Zhang et al., ECCV 2014).
     """
@@ -33,7 +33,8 @@ class Landmarks(Task):
     def __init__(self, *args: Any, hidden: Sequence[int] = (), dropout: float = 0.0, **given: Any) -> None:
         super().__init__(*args, **given)
         self._hidden, self._dropout = tuple(hidden), dropout
-        assert self.field.shape, f"the field {self.label!r} has points but no shape"
+        if not self.field.shape:
+            raise UserError(f"the data set does not say how many points {self.label!r} has: give its field a shape")
         self.points = self.field.shape[0]
         if max(self.eyes) >= self.points:
             raise UserError(
@@ -52,7 +53,7 @@ class Landmarks(Task):
         return super().loss(output, target.flatten(1))
 
     def predict(self, output: torch.Tensor) -> torch.Tensor:
-        """Return the points, (B, P, 2), in units of the image's width and height."""
+        """Return the points, (B, P, 2), in units of the image's longer side."""
         return output.float().reshape(-1, self.points, 2)
 
     def error(
@@ -74,12 +75,13 @@ class Landmarks(Task):
 
     def target(self, label: Any, views: Mapping[str, View]) -> np.ndarray:
         """Return the points, (P, 2), moved along with what happened to the image."""
+        allowed = f"{self.label} is {label!r}: allowed are {self.points} pairs [x, y] of finite pixels"
         try:
-            points = np.asarray(label, np.float64).reshape(self.points, 2)
-        except (TypeError, ValueError) as error:
-            raise BadLabel(f"{self.label} is {label!r}: allowed are {self.points} pairs of pixels") from error
-        if not np.isfinite(points).all():
-            raise BadLabel(f"{self.label} is {label!r}: allowed are finite pixels")
+            points = np.asarray(label, np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadLabel(allowed) from error
+        if points.shape != (self.points, 2) or not np.isfinite(points).all():
+            raise BadLabel(allowed)
         view = next((view for view in views.values() if view.geometry is not None), None)
         moved = view.from_pixels(points) if view is not None else points
         return moved.astype(np.float32)

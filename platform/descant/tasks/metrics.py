@@ -100,8 +100,8 @@ def mean_error(error: Callable[[Any, Any], torch.Tensor]) -> Metric:
 
     def statistics(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         error_B = error(prediction, target).double()
-        known_B = error_B.isfinite()
-        return torch.stack([error_B.nan_to_num(0.0, 0.0, 0.0), known_B], dim=1)
+        known_B = ~error_B.isnan()
+        return torch.stack([torch.where(known_B, error_B, 0.0), known_B], dim=1)
 
     return Metric(statistics, _ratio, "min", unit="inter-ocular distances")
 
@@ -111,7 +111,7 @@ def failure_rate(error: Callable[[Any, Any], torch.Tensor], threshold: float = 0
 
     def statistics(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         error_B = error(prediction, target).double()
-        return torch.stack([error_B > threshold, error_B.isfinite()], dim=1).double()
+        return torch.stack([error_B > threshold, ~error_B.isnan()], dim=1).double()
 
     return Metric(statistics, _ratio, "min")
 

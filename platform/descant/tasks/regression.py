@@ -44,7 +44,7 @@ class Regression(Task):
         """Return the numbers as a flat float32 array."""
         try:
             values = np.asarray(label, np.float32).reshape(-1)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise BadLabel(f"{self.label} is {label!r}: allowed are {self.count} finite numbers") from error
         if values.size != self.count or not np.isfinite(values).all():
             raise BadLabel(f"{self.label} is {label!r}: allowed are {self.count} finite numbers")

@@ -32,7 +32,11 @@ class Trunk(nn.Module):
         was_training = self.training
         self.eval()
         zeros = {name: torch.zeros(1, *shape) for name, shape in inputs.items()}
-        features = self(zeros)
+        try:
+            features = self(zeros)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            given = ", ".join(f"{name} {shape}" for name, shape in inputs.items())
+            raise UserError(f"the trunk cannot take the inputs {given}: {' '.join(str(error).split())}") from error
         self.train(was_training)
         return {name: tuple(feature.shape[1:]) for name, feature in features.items()}
 

@@ -46,4 +46,6 @@ class Timm(Trunk):
             image = image[:, None]
         features = self.model.forward_features(image)
         pooled = self.model.forward_head(features, pre_logits=True)
+        if features.ndim == 4 and getattr(self.model, "output_fmt", "NCHW") == "NHWC":
+            features = features.permute(0, 3, 1, 2)
         return {"map" if features.ndim == 4 else "sequence": features, "pooled": pooled.flatten(1)}

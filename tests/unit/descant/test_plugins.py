@@ -61,7 +61,7 @@ def test_a_changed_file_is_run_again(tmp_path: Path) -> None:
 
 def test_an_installed_module_is_known_by_its_name() -> None:
     plugins = read_plugins(["descant_tasks.genre"], [Path.cwd()])
-    assert plugins == [{"name": "descant_tasks.genre", "source": ""}]
+    assert plugins == [{"name": "descant_tasks.genre"}]
     load_plugins(plugins)
 
 

@@ -155,7 +155,7 @@ def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint(
     outcomes: dict[str, list[tuple[Any, bool]]], second: int
 ) -> None:
     kills = [outcome for outcome, died in outcomes[str(second)] if died]
-    assert len(kills) >= 6
+    assert len(kills) >= (6 if second == 2 else 2), "the same step again only changes what the index says"
     assert outcomes[str(second)][-1] == [second, False]
     assert set(kills) <= {1, second}, "after each kill the old or the new checkpoint is whole, and the next save works"
     assert kills[0] == 1

@@ -9,7 +9,7 @@ import pytest
 
 from descant.errors import RunError, UserError
 from descant.pack.parallel import in_order
-from packing import die_at_three, leave_a_trace, refuse_seven, slow_square, threads_of
+from pool_work import die_at_three, leave_a_trace, refuse_seven, slow_square, threads_of
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

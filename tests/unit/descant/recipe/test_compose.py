@@ -22,7 +22,7 @@ from descant.recipe import compose, parse_override, shipped_recipes
         ("tasks.smile={role: auxiliary, weight: 0.1}", "tasks.smile", {"role": "auxiliary", "weight": 0.1}),
         ("data=s3://bucket/fma", "data", "s3://bucket/fma"),
         ("data=../my data/fma-1_x.y", "data", "../my data/fma-1_x.y"),
-        ("trainer.precision=no", "trainer.precision", "no"),
+        ("trainer.precision=bf16", "trainer.precision", "bf16"),
         ("plugins=[my_tasks.py]", "plugins", ["my_tasks.py"]),
         ("+name=x=y", "name", "x=y"),
     ],
@@ -103,7 +103,7 @@ def test_a_runner_in_the_file_survives_an_override_beside_it(tmp_path: Path) -> 
         ("{folder}/none.yaml", "there is no recipe file"),
         ("{folder}/list.yaml", "cannot be read|write a mapping"),
         ("{folder}/broken.yaml", "cannot be read"),
-        ("{folder}/loop.yaml", "cannot be read"),
+        ("{folder}/loop.yaml", "cannot be resolved"),
         ("{folder}/lost.yaml", "cannot be read"),
     ],
 )
