@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import webdataset
 from PIL import Image
+
+from gloo import run_on_ranks
 
 GENRES = 8
 
@@ -55,42 +57,24 @@ def mel_data_set(
     return folder
 
 
-def train_on_ranks(recipe: str, overrides: list[str], world_size: int) -> Path:
-    """Train with ``world_size`` real processes joined by gloo on loopback, and return the run folder."""
-    import torch.multiprocessing
-
+def train_on_ranks(recipe: str, overrides: list[str], world_sizes: Sequence[int]) -> dict[int, Path]:
+    """Train once with each number of real processes, joined by gloo on loopback; return the run folders."""
     from descant.run.launch import prepare
 
-    launch = prepare(recipe, overrides)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_rank, (world_size, port, launch.request.to_json()), nprocs=world_size)
-    return launch.folder.path
+    launches = {size: prepare(recipe, [*overrides, f"run.name=on-{size}"]) for size in world_sizes}
+    requests = {size: launch.request.to_json() for size, launch in launches.items()}
+    run_on_ranks(world_sizes, functools.partial(_work, requests))
+    return {size: launch.folder.path for size, launch in launches.items()}
 
 
-def _rank(rank: int, world_size: int, port: int, request: str) -> None:
-    import torch
-    import torch.distributed
-
+def _work(requests: dict[int, str], rank: int, world_size: int) -> None:
     from descant.loop.ranks import Ranks
     from descant.loop.worker import work
     from descant.run.request import RunRequest
 
-    torch.set_num_threads(1)
-    place = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": world_size,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-    }
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 1}
     os.environ.update({name: str(value) for name, value in place.items()})
-    torch.distributed.init_process_group("gloo")
-    try:
-        work(RunRequest.from_json(request), Ranks(rank, world_size, rank, world_size), lambda: False)
-    finally:
-        torch.distributed.destroy_process_group()
+    work(RunRequest.from_json(requests[world_size]), Ranks(rank, world_size, rank, world_size), lambda: False)
 
 
 def image_data_set(folder: Path, *, train: int = 40, validation: int = 13, size: int = 24) -> Path:

@@ -68,9 +68,10 @@ def _start(placement: Placement) -> None:
             ray.init(address="local", num_cpus=placement.local_cpus(), include_dashboard=False, **quiet)
         else:
             ray.init(address=placement.address, **quiet)
-    except (ConnectionError, ValueError) as error:
+    except Exception as error:  # Ray raises plain exceptions when its processes do not come up in time
         if placement.address is None:
-            raise
+            cause = " ".join(str(error).split())
+            raise RunError(f"Ray did not start on this machine ({cause}): try again, or set run=inline") from error
         raise RunError(_silent(placement.address, error)) from error
     finally:
         imports.join()

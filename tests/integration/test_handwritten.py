@@ -19,7 +19,14 @@ from support import mel_data_set
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from handwritten import GenreNet, copy_weights, step
 
-OVERRIDES = ["inputs.mel.crop_frames=48", "trainer.epochs=3", "trainer.batch_size=16", "trainer.log_steps=1"]
+LR = 1e-3
+OVERRIDES = [
+    "inputs.mel.crop_frames=48",
+    "trainer.epochs=3",
+    "trainer.batch_size=16",
+    "trainer.log_steps=1",
+    f"optimizer.lr={LR}",
+]
 
 
 @pytest.mark.parametrize("weight", [0.0, 10.0])
@@ -45,7 +52,7 @@ def _by_hand(recipe: str, overrides: list[str], weight: float) -> list[float]:
     maker = BatchMaker(reader, order, experiment.inputs, experiment.tasks)
     net = GenreNet()
     copy_weights(net, experiment.build_model().state_dict())
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
+    optimizer = torch.optim.Adam(net.parameters(), lr=LR)
     losses = []
     for number, place in enumerate(order.walk(0, 0, 3 * order.batches)):
         batch = maker[place]

@@ -61,7 +61,7 @@ def _info(args: argparse.Namespace) -> int:
         details = ", ".join(field.classes) if field.classes else "x".join(map(str, field.shape or ()))
         print(f"  {name}: {field.kind}{' ' + field.extension if field.extension else ''}  {details}".rstrip())
     for name, split in description.splits.items():
-        print(f"  {name}: {split.samples} samples in {len(split.shards)} shards")
+        print(f"  {name}: {split.samples} samples in {len(split.shards)} shard{'s' * (len(split.shards) > 1)}")
         for label, counts in split.counts.items():
             print(f"    {label}: {' '.join(map(str, counts))}")
     left_out = (description.provenance or {}).get("left_out", [])

@@ -143,6 +143,10 @@ class Experiment:
                 f"the data set {str(self.folder)!r} has no split 'validation', which chooses the best epoch: "
                 f"add shards named validation-000000.tar"
             )
+        if not self.tasks[self.recipe.main].metrics():
+            raise UserError(
+                f"the main task {self.recipe.main!r} has no metric, and one chooses the best epoch: name one"
+            )
         model = self.build_model()
         build_optimizer(self.recipe.optimizer, model.parameters())
         self.build_balancer()

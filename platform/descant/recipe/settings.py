@@ -106,12 +106,8 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         """Refuse counts without a meaning."""
-        workers = [self.workers] if isinstance(self.workers, int) else list(self.workers)
-        if (
-            len(workers) not in (1, 2)
-            or not all(type(n) is int and n >= 1 for n in workers)
-            or workers != sorted(workers)
-        ):
+        workers = [self.workers] * 2 if isinstance(self.workers, int) else list(self.workers)
+        if len(workers) != 2 or not all(type(n) is int and n >= 1 for n in workers) or workers != sorted(workers):
             raise UserError(f"run.workers is {self.workers!r}: give a number from 1, or a range such as [1,4]")
         _at_least("run.cpus_per_worker", self.cpus_per_worker, 1)
         _at_least("run.max_failures", self.max_failures, 0)

@@ -58,7 +58,7 @@ def differences_figure(comparison: Comparison) -> Figure | None:
             axis.set_ylim(len(arms) - 0.4, -0.6)
             axis.margins(x=0.1)
             axis.grid(axis="y", visible=False)
-            axis.set_title(f"{task}: {metric}")
+            axis.set_title(f"{task}: {metric}".replace("_", " "), fontsize="medium")
             axis.set_xlabel(_difference_label(comparison, task, metric))
     return figure
 
@@ -110,7 +110,7 @@ def _difference_label(comparison: Comparison, task: str, metric: str) -> str:
     cells: Sequence[Cell | None] = [_cell(arm, task, metric) for arm in comparison.arms]
     direction = next((cell.direction for cell in cells if cell and cell.direction), None)
     better = {"max": "right is better", "min": "left is better"}.get(direction or "", "")
-    return f"difference in {metric}" + (f" ({better})" if better else "")
+    return "difference" + (f" ({better})" if better else "")
 
 
 def _difference(arm: ArmResult, task: str, metric: str) -> bool:
