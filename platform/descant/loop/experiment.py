@@ -144,9 +144,7 @@ class Experiment:
                 f"add shards named validation-000000.tar"
             )
         if not self.tasks[self.recipe.main].metrics():
-            raise UserError(
-                f"the main task {self.recipe.main!r} has no metric, and one chooses the best epoch: name one"
-            )
+            raise UserError(f"the main task {self.recipe.main!r} has no metric to choose the best epoch by: name one")
         model = self.build_model()
         build_optimizer(self.recipe.optimizer, model.parameters())
         self.build_balancer()
