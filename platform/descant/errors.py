@@ -14,6 +14,10 @@ class RunError(RuntimeError):
     """A run could not go on (diverged, too many bad samples, lost data): exit code 1, its checkpoints are kept."""
 
 
+class StoppedTogether(RunError):
+    """All ranks found at the same step that the run cannot go on, so none waits for another."""
+
+
 class Interrupted(Exception):
     """The user asked a run to stop and its checkpoint is written: exit code 130."""
 

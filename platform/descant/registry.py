@@ -64,14 +64,16 @@ class Registry(Generic[T]):
         for name in self.names():
             yield name, self._classes[name]
 
-    def build(self, name: str, options: Mapping[str, Any], /, **given: Any) -> T:
+    def build(self, name: str, options: Mapping[str, Any], /, *, also: tuple[str, ...] = (), **given: Any) -> T:
         """Make the class ``name`` with a recipe's ``options`` and the engine's ``given`` arguments.
+
+        ``also`` are options that the engine takes itself, which an error may name.
 
         Raises:
             UserError: an option that the class does not take (the nearest one is named) or refuses.
         """
         cls = self.get(name)
-        check_options(f"the {self.kind} {name!r}", cls, options, hidden=set(given))
+        check_options(f"the {self.kind} {name!r}", cls, options, hidden=set(given), also=also)
         try:
             return cls(**given, **options)
         except UserError:
@@ -93,13 +95,13 @@ class Registry(Generic[T]):
                 entry.load()
 
 
-def check_options(owner: str, cls: type, options: Mapping[str, Any], hidden: set[str]) -> None:
+def check_options(owner: str, cls: type, options: Mapping[str, Any], hidden: set[str], also: tuple[str, ...]) -> None:
     """Raise a UserError when ``options`` holds a name that ``cls`` does not take, or lacks one it needs."""
     parameters, open_ended = _constructor(cls)
     parameters = {name: parameter for name, parameter in parameters.items() if name not in hidden}
     for name in options:
         if name not in parameters and not open_ended:
-            raise UserError(f"{owner} has no option {name!r}: {nearest(name, parameters)}")
+            raise UserError(f"{owner} has no option {name!r}: {nearest(name, [*parameters, *also])}")
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in options:
             raise UserError(f"{owner} needs the option {name!r}")

@@ -72,7 +72,9 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize("registry", [inputs, trunks, schedules], ids=lambda registry: registry.kind)
 def test_each_component_is_documented_with_its_options(registry: Registry[Any]) -> None:
-    for name, cls in registry.items():
+    shipped = [(name, cls) for name, cls in registry.items() if cls.__module__.startswith("descant.")]
+    assert shipped
+    for name, cls in shipped:
         assert f"`{name}`" in RECIPES, f"docs/recipes.md says nothing of the {registry.kind} {name!r}"
         for option in set(_constructor(cls)[0]) - GIVEN_BY_ENGINE:
             assert f"`{option}`" in RECIPES, f"docs/recipes.md says nothing of the option {option!r} of {name!r}"

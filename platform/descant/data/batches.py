@@ -60,8 +60,8 @@ class BatchMaker(Dataset[Batch]):
         try:
             views = self._views(sample, epoch, position)
             labels = self.reader.labels(sample)
-        except ValueError as error:
-            bad.append(BadSample(shard, key, "decode", str(error)))
+        except (ValueError, MemoryError, RecursionError) as error:
+            bad.append(BadSample(shard, key, "decode", str(error) or type(error).__name__))
             trains = isinstance(self.order, TrainingOrder)
             blanks = {name: [input.blank()] * (1 if trains else input.views) for name, input in self.inputs.items()}
             return _Sample(key, blanks, {}, readable=False)

@@ -10,6 +10,7 @@ from tokenize import TokenError
 import numpy as np
 
 MAX_PIXELS = 64_000_000
+MAX_AUDIO_SAMPLES = 2**27  # 23 minutes of 48 kHz stereo; decoded they take half a gigabyte
 _NPY, _JPEG, _PNG = b"\x93NUMPY", b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 
 
@@ -22,6 +23,8 @@ def decode_array(member: bytes) -> np.ndarray:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
+        if dtype.kind not in "biuf":
+            raise ValueError(f"the array holds {dtype} (an object array would be a pickle), allowed are numbers")
         if math.prod(shape) * max(dtype.itemsize, 1) > len(member):
             raise ValueError(f"the array claims the shape {shape}, which its {len(member)} bytes cannot hold")
         value: np.ndarray = np.load(io.BytesIO(member), allow_pickle=False)
@@ -66,9 +69,13 @@ def decode_audio(member: bytes) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
-        audio, rate_hz = soundfile.read(io.BytesIO(member), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(io.BytesIO(member)) as clip:
+            if clip.frames * clip.channels > MAX_AUDIO_SAMPLES:
+                raise ValueError(f"the clip claims {clip.frames:,} frames, allowed are {MAX_AUDIO_SAMPLES:,} samples")
+            audio, rate_hz = clip.read(dtype="float32", always_2d=True), clip.samplerate
     except soundfile.SoundFileError as error:
-        raise ValueError(f"the clip does not decode: {error}") from error
+        reason = getattr(error, "error_string", "it is no audio that libsndfile reads")
+        raise ValueError(f"the clip does not decode: {reason}") from error
     audio_N: np.ndarray = audio.mean(axis=1) if audio.shape[1] > 1 else audio[:, 0]
     if audio_N.size == 0:
         raise ValueError("the clip holds no audio")

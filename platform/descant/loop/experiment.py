@@ -21,6 +21,7 @@ from descant.inputs import Input, inputs
 from descant.loop.optimizer import build_optimizer
 from descant.model import MultiTaskModel
 from descant.recipe import Recipe
+from descant.recipe.settings import TASK_KEYS
 from descant.schedules import Schedule, parse_schedule
 from descant.sharing import Sharing, sharings
 from descant.tasks import Task, tasks
@@ -74,7 +75,7 @@ class Experiment:
         shapes = {name: input.shape for name, input in made.items()}
         bound, schedules = {}, {}
         for name, settings in recipe.tasks.items():
-            bound[name] = tasks.build(name, settings.options, name=name, fields=fields, inputs=shapes)
+            bound[name] = tasks.build(name, settings.options, also=TASK_KEYS, name=name, fields=fields, inputs=shapes)
             default = 1.0 if settings.role == "main" else bound[name].default_weight
             schedules[name] = settings.weight or parse_schedule(f"tasks.{name}.weight", default)
         return cls(recipe, folder, description, made, bound, schedules)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from descant.data.order import TrainingOrder
-from descant.errors import RunError
+from descant.errors import RunError, UserError
 
 VERSION = 1
 
@@ -57,6 +57,7 @@ class Progress:
             "fingerprint": order.fingerprint,
             "seed": order.seed,
             "epoch": self.epoch,
+            "batch_size": order.batch_size,
             "consumed": self.batch * order.batch_size,
         }
         best = None if self.best is None else asdict(self.best)
@@ -68,6 +69,7 @@ class Progress:
         """Return the progress that ``state_dict`` gave, for any number of ranks.
 
         Raises:
+            UserError: the seed or the batch size is another one.
             RunError: the data set is another one, or the state is from another version.
         """
         data = state["data"]
@@ -78,6 +80,12 @@ class Progress:
                 "the data set changed since the run's last checkpoint, so its order is lost: "
                 "put the old shards back, or give a new run.name"
             )
+        for what, now in (("seed", order.seed), ("batch_size", order.batch_size)):
+            if data[what] != now:
+                raise UserError(
+                    f"the run was stopped with {what} {data[what]} and cannot go on with {now} in the middle of its "
+                    f"order: keep {data[what]}, or give a new run.name"
+                )
         best = None if state["best"] is None else Best(**state["best"])
         return cls(
             step=state["step"],

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from descant.data.batch import Batch
-from descant.errors import RunError
+from descant.errors import StoppedTogether
 from descant.loop.objective import TaskLosses
 from descant.loop.ranks import Ranks
 
@@ -59,7 +59,7 @@ class Pulse:
         """Exchange before a step on ``batch``, or (None) when no step follows, as before a checkpoint.
 
         Raises:
-            RunError: a loss of the step before was not finite on some rank; all ranks raise the same.
+            StoppedTogether: a loss of the step before was not finite on some rank; all ranks raise the same.
         """
         counts = [int(batch.present[name].sum()) if batch else 0 for name in self.tasks]
         save = self.ranks.is_first and self._save_due()
@@ -93,7 +93,7 @@ class Pulse:
             message = _diverged(step, batch, losses.per_sample)
         for text in self.ranks.gather(message):
             if text is not None:
-                raise RunError(str(text))
+                raise StoppedTogether(str(text))
 
 
 def _diverged(step: int, batch: Batch, per_sample: dict[str, Tensor]) -> str:
@@ -105,6 +105,6 @@ def _diverged(step: int, batch: Batch, per_sample: dict[str, Tensor]) -> str:
             value = float(losses_B[broken[0]])
             return (
                 f"the loss of the task {name!r} became {value} at step {step} on the samples {keys}{more}: "
-                f"look at these samples, or lower optimizer.lr; the last good checkpoint is kept"
+                f"look at these samples, or lower optimizer.lr; what was saved before is kept"
             )
     return f"the sum of a task's losses became infinite at step {step}: lower optimizer.lr"

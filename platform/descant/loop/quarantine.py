@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from descant.data.batch import BadSample
-from descant.errors import RunError
+from descant.errors import StoppedTogether
 from descant.loop.ranks import Ranks
 
 
@@ -45,13 +45,16 @@ class Quarantine:
         return fresh
 
     def check(self, fresh: int) -> None:
-        """Count what all ranks found at this step.
+        """Enforce the limit if any rank found something new at this step."""
+        if fresh:
+            self.enforce()
+
+    def enforce(self) -> None:
+        """Compare what is known with the limit; every rank calls it at the same step.
 
         Raises:
-            RunError: the share of bad samples is over the limit; the first ten reasons are in the message.
+            StoppedTogether: the share of bad samples is over the limit; the first ten reasons are in the message.
         """
-        if fresh == 0:
-            return
         rows = unique_rows(self._path)
         bad = len({(row["shard"], row["key"]) for row in rows if row["shard"] in self._shards})
         # A shared file system may show the ranks different moments of the file: they agree on the latest.
@@ -59,7 +62,7 @@ class Quarantine:
         if bad <= self._limit * self._samples:
             return
         reasons = "; ".join(f"{row['shard']}:{row['key']} ({row['stage']}: {row['error']})" for row in rows[:10])
-        raise RunError(
+        raise StoppedTogether(
             f"{bad} of {self._samples} training samples cannot be used, over the limit of {self._limit:.1%} "
             f"(trainer.quarantine_limit): {reasons}"
         )

@@ -24,7 +24,7 @@ from torch import Tensor
 from descant.data.batch import Batch
 from descant.data.batches import BatchMaker, make_loader
 from descant.data.order import EvaluationOrder, TrainingOrder, step_seed
-from descant.errors import Interrupted
+from descant.errors import Interrupted, StoppedTogether
 from descant.loop.batch_norm import globalise
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.device import loader_workers, make_accelerator
@@ -103,6 +103,7 @@ class Training:
         """
         self.record = record
         record.start(self.progress, self.steps, self.order)
+        self.quarantine.enforce()
         self._begin_epoch()
         for batch, wait_s in self._batches():
             beat = self.pulse.beat(batch, self.quarantine.add(batch.bad))
@@ -225,6 +226,11 @@ class Training:
         self.record.evaluation(self.progress, self.progress.best.epoch, "test", self._evaluate("test"))
 
     def _save(self, best: bool | None) -> None:
+        if not all(bool(parameter.isfinite().all()) for parameter in self.module.parameters()):
+            raise StoppedTogether(  # every rank holds the same weights
+                f"the weights are not finite after step {self.progress.step}: lower optimizer.lr, or set "
+                f"trainer.clip_norm; what was saved before is kept"
+            )
         self.record.count_time(self.progress)
         if self.ranks.is_first:
             state = {**self.progress.state_dict(self.order), "balance": self.objective.state_dict()}

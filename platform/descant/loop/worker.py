@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from descant.errors import Interrupted, RunError
+from descant.errors import Interrupted, StoppedTogether
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
 from descant.loop.record import Record
@@ -57,6 +57,6 @@ def _train(training: Training, record: Record) -> tuple[str, str | None]:
         training.run(record)
     except Interrupted:
         return "interrupted", None
-    except RunError as error:
+    except StoppedTogether as error:
         return "failed", str(error)
     return "finished", None

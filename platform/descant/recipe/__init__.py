@@ -1,7 +1,7 @@
 """Recipes: from YAML to typed settings."""
 
 from descant.recipe.compose import compose, parse_override, shipped_recipes
-from descant.recipe.recipe import Recipe, differences, parse_recipe
+from descant.recipe.recipe import Recipe, differences, parse_recipe, plugin_names
 from descant.recipe.settings import Component, OptimizerSettings, RunSettings, TaskSettings, TrainerSettings
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "differences",
     "parse_override",
     "parse_recipe",
+    "plugin_names",
     "shipped_recipes",
 ]

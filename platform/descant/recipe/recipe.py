@@ -84,7 +84,7 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         raise UserError("the recipe has no data: set data=FOLDER to a data set that 'descant pack' made")
     if not full["name"] or "/" in str(full["name"]) or str(full["name"]).startswith("."):
         raise UserError(f"the recipe's name is {full['name']!r}: give a plain name, which its run folder takes")
-    plugins = full["plugins"] if isinstance(full["plugins"], list) else [full["plugins"]]
+    plugins = plugin_names(full)
     tasks = {name: TaskSettings.parse(name, _mapping(f"tasks.{name}", task)) for name, task in full["tasks"].items()}
     tasks = dict(sorted(tasks.items(), key=lambda item: item[1].role != "main"))
     _check_one_main(tasks)
@@ -93,7 +93,7 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         data=full["data"],
         data_help=str(full["data_help"]),
         seed=full["seed"],
-        plugins=tuple(map(str, plugins)),
+        plugins=tuple(plugins),
         inputs={name: _input(name, value) for name, value in full["inputs"].items()},
         trunk=Component.parse("trunk", full["trunk"]),
         sharing=Component.parse("sharing", full["sharing"]),
@@ -103,8 +103,14 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         optimizer=OptimizerSettings.parse(_mapping("optimizer", full["optimizer"])),
         run=typed("run", RunSettings, full["run"]),
         resume=bool(full["resume"]),
-        plain={**full, "plugins": list(map(str, plugins)), "resume": False},
+        plain={**full, "plugins": plugins, "resume": False},
     )
+
+
+def plugin_names(plain: Mapping[str, Any]) -> list[str]:
+    """Return the plugins that a recipe names; they are loaded before the rest of it is checked."""
+    names = plain.get("plugins") or []
+    return [str(name) for name in (names if isinstance(names, list) else [names])]
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

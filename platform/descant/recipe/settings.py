@@ -117,6 +117,10 @@ class RunSettings:
             raise UserError(f"run.name is {self.name!r}: give a plain folder name; run.dir says where it goes")
 
 
+TASK_KEYS = ("role", "weight", "gradient")
+"""The keys of a task that are the engine's; all others are the task's own options."""
+
+
 @dataclass(frozen=True)
 class TaskSettings:
     """One task of a recipe.

@@ -12,7 +12,7 @@ from typing import Any
 
 from descant.errors import RunError, UserError, nearest
 from descant.plugins import load_plugins, read_plugins
-from descant.recipe import Recipe, compose, parse_recipe
+from descant.recipe import Recipe, compose, parse_recipe, plugin_names
 from descant.run.folder import RunFolder, plugin_copy
 from descant.run.log import Row
 from descant.run.request import RunRequest
@@ -91,9 +91,9 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     if Path(recipe).suffix in (".yaml", ".yml"):
         beside.append(Path(recipe).resolve().parent)
     plain["data"] = _absolute(plain.get("data"))
-    parsed = parse_recipe(plain)
-    plugins = read_plugins(parsed.plugins, beside)
+    plugins = read_plugins(plugin_names(plain), beside)
     load_plugins(plugins)
+    parsed = parse_recipe(plain)
     runner = _runner(parsed.run.runner)
     from descant.loop.experiment import Experiment
 

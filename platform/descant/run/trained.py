@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from descant.data.batches import BatchMaker, make_loader
@@ -20,7 +21,7 @@ from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
 from descant.plugins import load_plugins, read_plugins
-from descant.recipe import parse_recipe
+from descant.recipe import parse_recipe, plugin_names
 from descant.run.folder import RunFolder
 
 
@@ -62,7 +63,7 @@ class Trained:
             input = self.experiment.inputs[name]
             views[name] = input.evaluation_views(input.decode(member))
             arrays = {
-                part: torch.stack([torch.as_tensor(view.arrays[part]) for view in views[name]]).to(self.device)
+                part: torch.from_numpy(np.stack([view.arrays[part] for view in views[name]])).to(self.device)
                 for part in views[name][0].arrays
             }
             ready[name] = input.finish(arrays)
@@ -83,8 +84,9 @@ def load(run: str | Path, data: str | None = None) -> Trained:
         UserError: there is no run, it has no checkpoint yet, or the data set lacks a field.
     """
     folder = RunFolder(Path(run).absolute())
-    recipe = parse_recipe(folder.read_recipe())
-    load_plugins(read_plugins(recipe.plugins, [folder.path, Path.cwd()]))
+    plain = folder.read_recipe()
+    load_plugins(read_plugins(plugin_names(plain), [folder.path, Path.cwd()]))
+    recipe = parse_recipe(plain)
     described = Description.read(folder.path)
     trained = Experiment.bind(recipe, Path(recipe.data), described)
     experiment = trained if data is None else trained.on(data)

@@ -68,8 +68,8 @@ class Classification(Task):
             index = self._to_own(int(label))
         if index is None:
             raise BadLabel(
-                f"{self.label} is {label!r}: allowed are 0 to {len(self.field.classes) - 1}, the data set's classes, "
-                f"and the names {', '.join(self.class_names)}"
+                f"{self.label} is {label!r}: allowed are 0 to {len(self.class_names) - 1} for the classes "
+                f"{', '.join(self.class_names)}, and these names"
             )
         return np.asarray(index, np.int64)
 
@@ -97,6 +97,11 @@ class Classification(Task):
             raise UserError(f"the task {self.name!r} has the classes {list(self.class_names)}: give at least two")
         if len(self._index) < len(self.class_names):
             raise UserError(f"the task {self.name!r} names a class twice in {list(self.class_names)}")
+        if self.field.counts and not self.class_counts():
+            raise UserError(
+                f"the training split has no sample with a label {self.label!r} that the task {self.name!r} can learn: "
+                f"add labels, or take the task out"
+            )
         missing = [name for name, n in zip(self.class_names, self.class_counts(), strict=False) if n == 0]
         if missing:
             raise UserError(
