@@ -105,7 +105,10 @@ def _compare_given(args: argparse.Namespace, names: list[str]) -> int:
         if not folder.is_dir():
             raise UserError(f"{name!r} is no run folder: give folders of finished runs, or a recipe with --arms.")
     again = len(folders) == 1 and (folders[0] / STUDY).is_file() and not args.name
-    target = folders[0] if again else Path(args.dir) / (args.name or f"compare-{folders[0].resolve().name}")
+    between = "-and-".join(folder.resolve().name for folder in folders[:3])
+    target = folders[0] if again else Path(args.dir) / (args.name or f"compare-runs-{between}")
+    if not again and (target / STUDY).is_file():
+        raise UserError(f"{str(target)!r} holds another comparison: give a new --name.")
     _show(args, compare_runs(group_runs(expanded(folders))), target)
     return 0
 

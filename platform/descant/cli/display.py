@@ -67,7 +67,7 @@ class Display:
 
     def _collect(self, row: Row) -> None:
         """Keep the rows of one evaluation together, to be one line."""
-        place = f"epoch {row['epoch']}: {row['split']}"
+        place = f"{'best ' if row['split'] == 'test' else ''}epoch {row['epoch']}: {row['split']}"
         if self._evaluation is not None and self._evaluation[0] != place:
             self._print_evaluation()
         if self._evaluation is None:
@@ -84,7 +84,7 @@ class Display:
             value = "-" if row["value"] is None else f"{row['value']:.4f}"
             numbers.setdefault(row["task"], []).append(f"{row['metric']} {value}")
         text = "; ".join(f"{task} {', '.join(found)}" for task, found in numbers.items())
-        speed = f"  ({self._speed})" if self._speed else ""
+        speed = f"  ({self._speed})" if self._speed and not place.startswith("best") else ""
         self._console.print(f"{place}: {text}{speed}", highlight=False, soft_wrap=True)
 
 

@@ -34,7 +34,8 @@ def main(args: argparse.Namespace) -> int:
             answers = trained.predict({inputs[0]: Path(file).read_bytes()}, tasks)
         except (OSError, ValueError) as error:
             failed += 1
-            print(f"descant: {file} cannot be read: {error}", file=sys.stderr)
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            print(f"descant: {file} cannot be read: {reason}", file=sys.stderr)
             continue
         if args.json:
             print(json.dumps({"file": file, "tasks": answers}))
@@ -46,4 +47,7 @@ def main(args: argparse.Namespace) -> int:
 def _short(answer: dict[str, object]) -> str:
     if "class" in answer:
         return f"{answer['class']} ({answer['probability']:.1%})"
+    value = answer.get("value")
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return f"{len(value)} x {len(value[0])} values (--json gives them)"
     return json.dumps(answer)

@@ -51,10 +51,11 @@ class Meter:
             if count
         }
         numbers = losses, self._positions / elapsed_s, self._wait_s / elapsed_s
-        self._reset()
+        self.restart()
         return numbers
 
-    def _reset(self) -> None:
+    def restart(self) -> None:
+        """Forget what was summed and start the clock: what came before is no part of the next reading."""
         self.steps = 0
         self._sums_K = None
         self._counts_K = [0] * len(self.tasks)

@@ -105,6 +105,7 @@ class Training:
         record.start(self.progress, self.steps, self.order)
         self.quarantine.enforce()
         self._begin_epoch()
+        self.meter.restart()
         for batch, wait_s in self._batches():
             beat = self.pulse.beat(batch, self.quarantine.add(batch.bad))
             self.quarantine.check(beat.bad)
@@ -197,6 +198,7 @@ class Training:
         self._save(best=best)
         if not done:
             self._begin_epoch()
+        self.meter.restart()
 
     def _is_best(self, epoch: int, scores: Scores) -> bool:
         main = self.names[0]
