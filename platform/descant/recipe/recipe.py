@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -28,6 +29,10 @@ KEYS: dict[str, Any] = {
     "resume": False,
 }
 """Every key of a recipe with its default."""
+
+
+NEUTRAL = ("log_steps", "checkpoint_steps", "checkpoint_s", "loader_workers", "quarantine_limit")
+"""Keys of the trainer that change what is written or how fast it goes, and not what is learnt."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
     tasks = {name: TaskSettings.parse(name, _mapping(f"tasks.{name}", task)) for name, task in full["tasks"].items()}
     tasks = dict(sorted(tasks.items(), key=lambda item: item[1].role != "main"))
     _check_one_main(tasks)
+    trainer, run = typed("trainer", TrainerSettings, full["trainer"]), typed("run", RunSettings, full["run"])
+    written_out = {"trainer": dataclasses.asdict(trainer), "run": dataclasses.asdict(run)}
     return Recipe(
         name=str(full["name"]),
         data=full["data"],
@@ -99,11 +106,11 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         sharing=Component.parse("sharing", full["sharing"]),
         balance=Component.parse("balance", full["balance"]),
         tasks=tasks,
-        trainer=typed("trainer", TrainerSettings, full["trainer"]),
+        trainer=trainer,
         optimizer=OptimizerSettings.parse(_mapping("optimizer", full["optimizer"])),
-        run=typed("run", RunSettings, full["run"]),
+        run=run,
         resume=bool(full["resume"]),
-        plain={**full, "plugins": plugins, "resume": False},
+        plain={**full, **written_out, "plugins": plugins, "resume": False},
     )
 
 
@@ -124,7 +131,9 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def _what(plain: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in plain.items() if key not in ("run", "resume", "data_help", "name")}
+    what = {key: value for key, value in plain.items() if key not in ("run", "resume", "data_help", "name")}
+    trainer = what.get("trainer") or {}
+    return {**what, "trainer": {key: value for key, value in trainer.items() if key not in NEUTRAL}}
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
