@@ -1,7 +1,8 @@
 """Ray Train's TorchTrainer without the helper processes that a run on a cluster of its own has no use for.
 
 Each is a Python process that imports Ray Train, and the workers wait for one after the other: without them two
-workers on two cores train after 28 s instead of 52 s, and a lost worker is replaced sooner by as much.
+workers on two cores started in about half the time, in single runs on a busy machine that are to be repeated
+(benchmarks/LOG.md).
 """
 
 from __future__ import annotations

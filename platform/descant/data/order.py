@@ -97,7 +97,7 @@ class EvaluationOrder:
     """Whole batches in stored order, dealt to the ranks in turn.
 
     A batch is computed by one rank alone, just as one rank alone would compute it, so that metrics are identical on
-    any number of ranks; a rank without a batch in the last round gets an empty one.
+    any number of ranks; in the last round some ranks may have none.
     """
 
     samples: int

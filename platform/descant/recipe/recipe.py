@@ -67,7 +67,7 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that decides what is learnt: not of where and on how many workers it runs."""
+        """A hash of the recipe's keys that decide what is learnt, not of its data or plugins' text."""
         return hashlib.blake2b(json.dumps(_what(self.plain), sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
