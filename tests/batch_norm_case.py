@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from descant.loop.batch_norm import globalise
+from descant.loop.ranks import Ranks
 
 KINDS = ("plain", "no affine", "average", "after convolution")
 FILLERS = 1
@@ -37,7 +38,7 @@ def one_pass(rank: int, world_size: int, kind: str) -> dict[str, Any]:
     On several ranks each has its rows and a filler that counts for nothing.
     """
     net = layers(kind)
-    norms = globalise(net) if world_size > 1 else []
+    norms = globalise(net, Ranks(rank, world_size)) if world_size > 1 else []
     whole = samples()
     rows = -(-len(whole) // world_size)
     x = whole[rank * rows : (rank + 1) * rows].clone()

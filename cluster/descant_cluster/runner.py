@@ -11,11 +11,13 @@ import logging
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from descant.errors import RunError
+from descant.recipe import RunSettings
 from descant.run.failure import Failure, clear_failure
 from descant.run.follow import RowFollower
 from descant.run.request import RunRequest
@@ -40,33 +42,49 @@ def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) ->
         RunError: the run could not go on, or lost its workers too often.
         KeyboardInterrupt: a second Ctrl-C, or one before any worker trained.
     """
-    placement = Placement.from_recipe(request.recipe["run"])
+    placement = Placement(RunSettings.parse(request.recipe["run"]))
     folder = Path(request.folder)
-    stop = StopFile(folder)
-    stop.clear()
     clear_failure(folder)
     follower = RowFollower(folder / "metrics.jsonl")
-    scratch = folder / ".ray"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    losses = RowFollower(scratch / LOST)
-    try:
+    with _scratch(folder) as scratch, _stop_file(folder) as stop:
+        losses = RowFollower(scratch / LOST)
+        logger.info("joining the Ray cluster" if placement.run.address else "starting Ray on this machine")
         with cluster(placement) as resources, on_interrupt(stop.request):
             placement.check_room(resources)
             _tell_idle(placement, resources)
+            logger.info("starting the workers")
             fit = _Fit(request, placement, placement.gpus(resources))
             while fit.is_running(POLL_S) and Failure.read(folder) is None:
                 _pass_on(follower, on_row)
                 _pass_on(losses, _tell_lost)
-    finally:
-        stop.clear()
-        shutil.rmtree(scratch, ignore_errors=True)
     _pass_on(follower, on_row)
     failure = Failure.read(folder)
     if failure is not None:
         raise failure.exception()
     if fit.error is not None:
         raise RunError(_sentence(fit.error, placement)) from fit.error
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Yield a folder that Ray Train writes its own records to; they are gone with the run."""
+    scratch = folder / ".ray"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _stop_file(folder: Path) -> Iterator[StopFile]:
+    stop = StopFile(folder)
+    stop.clear()
+    try:
+        yield stop
+    finally:
+        stop.clear()
 
 
 class _Fit:
@@ -94,31 +112,33 @@ class _Fit:
 
 
 def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) -> Any:
+    from ray.train.torch import TorchConfig
     from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 
     from descant_cluster.losses import LostWorkers
     from descant_cluster.trainer import LocalTrainer, ShardTrainer
     from descant_cluster.worker import train
 
-    scratch = Path(request.folder) / ".ray"
-    resources = {"CPU": float(placement.cpus_per_worker)}
-    if gpus_per_worker:
-        resources["GPU"] = gpus_per_worker
-    workers = (placement.least_workers, placement.most_workers) if placement.is_elastic else placement.least_workers
-    trainer = LocalTrainer if placement.address is None else ShardTrainer
+    run, scratch = placement.run, Path(request.folder) / ".ray"
+    resources = {"CPU": float(run.cpus_per_worker)} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
+    trainer = LocalTrainer if run.address is None else ShardTrainer
     return trainer(
         train,
         train_loop_config={"request": request.to_json()},
         scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=bool(gpus_per_worker), resources_per_worker=resources
+            num_workers=run.workers if placement.is_elastic else run.workers[0],
+            use_gpu=bool(gpus_per_worker),
+            resources_per_worker=resources,
         ),
+        # Counts, metrics and requests to stop are summed on the CPU, gradients where they are.
+        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl") if gpus_per_worker else None,
         run_config=RunConfig(
             # A name used twice would make Ray Train continue its record of an earlier run.
             name=uuid.uuid4().hex,
             storage_path=str(scratch),
             callbacks=[LostWorkers(scratch / LOST)],
-            failure_config=FailureConfig(max_failures=placement.max_failures),
-            worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": str(placement.cpus_per_worker)}},
+            failure_config=FailureConfig(max_failures=run.max_failures),
+            worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": str(run.cpus_per_worker)}},
         ),
     )
 
@@ -131,7 +151,7 @@ def _sentence(error: BaseException, placement: Placement) -> str:
     if isinstance(error, WorkerGroupError):
         causes = sorted({first_line(cause) for cause in error.worker_failures.values()})
         return (
-            f"workers were lost more often than run.max_failures={placement.max_failures} allows, the last time by "
+            f"workers were lost more often than run.max_failures={placement.run.max_failures} allows, the last time by "
             f"{'; '.join(causes)}: the same command continues from the last checkpoint"
         )
     return f"Ray Train ended the run: {first_line(error)}"
@@ -144,8 +164,8 @@ def _pass_on(follower: RowFollower, to: Callable[[dict[str, Any]], None]) -> Non
 
 def _tell_idle(placement: Placement, resources: Mapping[str, float]) -> None:
     there = int(resources.get("GPU", 0))
-    if there and placement.gpus_per_worker is None and not placement.gpus(resources):
-        logger.warning("%d workers train on CPUs: run.workers=%d takes the GPUs", placement.least_workers, there)
+    if there and placement.run.gpus_per_worker is None and not placement.gpus(resources):
+        logger.warning("%d workers train on CPUs: run.workers=%d takes the GPUs", placement.run.workers[0], there)
 
 
 def _tell_lost(lost: Mapping[str, Any]) -> None:

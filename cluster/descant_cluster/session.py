@@ -40,7 +40,7 @@ def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
     Raises:
         RunError: nobody answers at the address.
     """
-    settings = _ENVIRONMENT if placement.address else _ENVIRONMENT | _LOCAL_ENVIRONMENT
+    settings = _ENVIRONMENT if placement.run.address else _ENVIRONMENT | _LOCAL_ENVIRONMENT
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     import ray
@@ -57,22 +57,22 @@ def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
 def _start(placement: Placement) -> None:
     import ray
 
-    if placement.address is not None:
-        check_answers(placement.address)
+    if placement.run.address is not None:
+        check_answers(placement.run.address)
     # While Ray's processes start, this one would only wait.
     imports = threading.Thread(target=import_module, args=("descant_cluster.trainer",))
     imports.start()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
-        if placement.address is None:
+        if placement.run.address is None:
             ray.init(address="local", num_cpus=placement.local_cpus(), include_dashboard=False, **quiet)
         else:
-            ray.init(address=placement.address, **quiet)
+            ray.init(address=placement.run.address, **quiet)
     except Exception as error:  # Ray raises plain exceptions when its processes do not come up in time
-        if placement.address is None:
+        if placement.run.address is None:
             cause = " ".join(str(error).split())
             raise RunError(f"Ray did not start on this machine ({cause}): try again, or set run=inline") from error
-        raise RunError(_silent(placement.address, error)) from error
+        raise RunError(_silent(placement.run.address, error)) from error
     finally:
         imports.join()
 

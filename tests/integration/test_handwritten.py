@@ -10,8 +10,9 @@ import torch
 
 from descant import train
 from descant.data.batches import BatchMaker
-from descant.data.order import TrainingOrder, step_seed
+from descant.data.order import step_seed
 from descant.loop.experiment import Experiment
+from descant.loop.ranks import Ranks
 from descant.recipe import compose, parse_recipe
 from descant.run.log import read_rows
 from support import mel_data_set
@@ -48,7 +49,7 @@ def test_the_loss_curve_is_that_of_a_handwritten_loop(tmp_path: Path, weight: fl
 def _by_hand(recipe: str, overrides: list[str], weight: float) -> list[float]:
     experiment = Experiment.build(parse_recipe(compose(recipe, overrides)))
     reader = experiment.reader("train")
-    order = TrainingOrder(0, experiment.description.fingerprint, len(reader), batch_size=16)
+    order = experiment.order(reader, Ranks())
     maker = BatchMaker(reader, order, experiment.inputs, experiment.tasks)
     net = GenreNet()
     copy_weights(net, experiment.build_model().state_dict())

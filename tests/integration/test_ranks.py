@@ -9,6 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from descant.loop.checkpoints import Checkpoints
+from descant.loop.experiment import Experiment
+from descant.recipe import parse_recipe
+from descant.run.folder import RunFolder
 from descant.run.log import read_rows
 from support import image_data_set, mel_data_set, train_on_ranks
 
@@ -84,3 +88,45 @@ def test_metrics_are_identical_on_any_number_of_ranks(tmp_path: Path) -> None:
     for split in ("validation", "test"):
         assert rows(runs[1], split)
         assert rows(runs[1], split) == rows(runs[2], split) == rows(runs[3], split)
+
+
+BALANCER = """
+import torch
+from descant.balance import LossBalancer, balancers
+
+@balancers.register("inverse")
+class Inverse(LossBalancer):
+    \"\"\"Every task's loss counts as one, smoothed over the steps.\"\"\"
+
+    def __init__(self, tasks):
+        super().__init__(tasks)
+        self.mean_K = torch.ones(len(tasks))
+
+    def weights(self, losses_K):
+        self.mean_K = (self.mean_K + losses_K) / 2
+        return 1 / self.mean_K
+
+    def state_dict(self):
+        return {"mean": self.mean_K}
+
+    def load_state_dict(self, state):
+        self.mean_K = state["mean"]
+"""
+
+
+def test_a_balancer_decides_alike_on_all_ranks_also_over_a_trunk_that_no_gradient_reaches(tmp_path: Path) -> None:
+    data = mel_data_set(tmp_path / "data", train=53, labels=uneven)
+    plugin = tmp_path / "inverse.py"
+    plugin.write_text(BALANCER)
+    overrides = [f"data={data}", f"run.dir={tmp_path}", f"plugins=[{plugin}]", "inputs.mel.crop_frames=32", *SGD]
+    overrides += ["trunk.dropout=0", "tasks.genre.dropout=0", "tasks.reconstruction.dropout=0", "balance=inverse"]
+    overrides += ["tasks.genre.gradient=block", "tasks.reconstruction.gradient=block"]
+    runs = train_on_ranks("genre_reconstruction", overrides, (1, 3))
+    one, three = (Checkpoints(runs[size] / "checkpoints").load("last") for size in (1, 3))
+    assert one is not None and three is not None
+    torch.testing.assert_close(three.state["balance"]["mean"], one.state["balance"]["mean"], rtol=1e-4, atol=1e-6)
+    assert len(set(one.state["balance"]["mean"].tolist())) == 2
+    start = Experiment.build(parse_recipe(RunFolder(runs[1]).read_recipe())).build_model().state_dict()
+    for name, value in three.model.items():
+        torch.testing.assert_close(value, one.model[name], rtol=1e-4, atol=2e-6, msg=name)
+        assert torch.equal(value, start[name]) == name.startswith("sharing."), name

@@ -6,7 +6,7 @@ Shapes: K tasks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 
@@ -23,17 +23,25 @@ class LossBalancer:
         tasks: the tasks' names, in the order of all K vectors.
     """
 
-    needs = "the losses"
+    needs: ClassVar[str] = "the losses"
+    """What the decision takes, for ``descant balancers``."""
+    reads_losses: ClassVar[bool] = True
+    """Whether ``weights`` looks at its argument; if not, no step waits for the losses of other ranks."""
 
     def __init__(self, tasks: Sequence[str]) -> None:
         self.tasks = tuple(tasks)
 
     def weights(self, losses_K: Float[torch.Tensor, K]) -> Float[torch.Tensor, K]:
-        """Return the weight of each task, from losses that are the same on all ranks and carry no gradient."""
+        """Return the weight of each task, once a step.
+
+        Args:
+            losses_K: each task's mean over the labels of the global batch (0 where there is none): the same on all
+                ranks, without gradient.
+        """
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is carried from step to step."""
+        """Return all that is carried from step to step: plain values and tensors, in dicts and lists."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ class Static(LossBalancer):
     """Σ w_i ℓ_i with the recipe's weights: hard to beat when they are tuned (Xin et al. 2022)."""
 
     needs = "nothing"
+    reads_losses = False
 
     def weights(self, losses_K: Float[torch.Tensor, K]) -> Float[torch.Tensor, K]:
         """Return ones."""

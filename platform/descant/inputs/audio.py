@@ -112,6 +112,10 @@ class MelInput(Input):
             crops.append(padded[start : start + self.shape[0]])
         return torch.stack(crops)
 
+    def show(self, values: torch.Tensor) -> torch.Tensor:
+        """Return frames (B, T, M) as grey pictures: time from left to right, low bands at the bottom."""
+        return (values.transpose(1, 2).flip(1)[:, None] + 1.0) / 2.0
+
     def blank(self) -> View:
         """Return silence."""
         if self.on_device:

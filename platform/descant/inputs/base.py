@@ -75,6 +75,10 @@ class Input:
         """Return the batch (B, *shape) as float32 from the stacked arrays, on their device."""
         return arrays["value"].float()
 
+    def show(self, values: torch.Tensor) -> torch.Tensor | None:
+        """Return a batch (B, *shape) as pictures (B, C, H, W) in [0, 1], C = 1 or 3; None where it is none."""
+        return None
+
     def blank(self) -> View:
         """Return the view that holds the place of a sample that could not be read."""
         raise NotImplementedError

@@ -62,15 +62,25 @@ class ImageInput(Input):
     def finish(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the normalised images (B, C, H, W)."""
         value = arrays["value"].permute(0, 3, 1, 2).float() / 255.0
-        mean, std = (torch.as_tensor(x, device=value.device).reshape(-1, 1, 1) for x in (self._mean, self._std))
+        mean, std = self._statistics(value.device)
         normalised: torch.Tensor = ((value - mean) / std).contiguous()
         return normalised
+
+    def show(self, values: torch.Tensor) -> torch.Tensor:
+        """Return normalised images as they were."""
+        mean, std = self._statistics(values.device)
+        return values.float() * std + mean
 
     def blank(self) -> View:
         """Return a grey picture."""
         channels, height, width = self.shape
         scale = 1.0 / max(height, width)
         return View({"value": np.full((height, width, channels), 128, np.uint8)}, Geometry((scale, scale), (0.0, 0.0)))
+
+    def _statistics(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean and deviation per channel, (C, 1, 1) each."""
+        mean, std = (torch.as_tensor(x, device=device).reshape(-1, 1, 1) for x in (self._mean, self._std))
+        return mean, std
 
     def _view(self, decoded: np.ndarray) -> View:
         from PIL import Image

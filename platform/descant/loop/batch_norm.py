@@ -1,7 +1,8 @@
 """Batch normalisation over the global batch, on CPUs as on GPUs (torch's SyncBatchNorm needs GPUs).
 
-With it N ranks normalise as one rank would, which is what makes their gradients equal. Rows that only fill a slice up
-are left out of the statistics. Shapes: B rows of this rank, C channels, … positions.
+With it N ranks normalise as one rank would, which is what makes their gradients equal. Rows that only fill a slice up,
+and those of samples that could not be read, are left out of the statistics on any number of ranks.
+Shapes: B rows of this rank, C channels, … positions.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.nn import functional as distributed
 
+from descant.loop.ranks import Ranks
+
 
 class GlobalBatchNorm(nn.Module):
     """Takes the place of a ``BatchNorm``: same parameters and buffers under the same names, same results on one rank.
 
     Args:
         norm: the layer that it replaces.
+        ranks: who normalises along.
     """
 
-    def __init__(self, norm: nn.modules.batchnorm._BatchNorm) -> None:
+    def __init__(self, norm: nn.modules.batchnorm._BatchNorm, ranks: Ranks) -> None:
         super().__init__()
+        self._ranks = ranks
         self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
         self.momentum = norm.momentum
         self.running_mean: Tensor | None
@@ -33,6 +38,30 @@ class GlobalBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, …) over B and … of all ranks' valid rows; by the running statistics in evaluation."""
+        alone = self._ranks.world_size == 1 and self.valid_B is None
+        x = self._by_torch(x) if alone else self._by_statistics(x)
+        for after in (self.drop, self.act):
+            x = x if after is None else after(x)
+        return x
+
+    def _by_torch(self, x: Tensor) -> Tensor:
+        """One rank whose rows all count: torch's fused kernel."""
+        momentum = self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+            momentum = 1.0 / float(self.num_batches_tracked) if momentum is None else momentum
+        return nn.functional.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or self.running_mean is None,
+            momentum or 0.0,
+            self.eps,
+        )
+
+    def _by_statistics(self, x: Tensor) -> Tensor:
         if self.training or self.running_mean is None or self.running_var is None:
             mean_C, variance_C = self._statistics(x)
         else:
@@ -42,26 +71,34 @@ class GlobalBatchNorm(nn.Module):
         shift_C = -mean_C * scale_C
         if self.weight is not None:
             scale_C, shift_C = scale_C * self.weight, shift_C * self.weight + self.bias
-        x = x * scale_C.reshape(shape) + shift_C.reshape(shape)
-        for after in (self.drop, self.act):
-            x = x if after is None else after(x)
-        return x
+        return x * scale_C.reshape(shape) + shift_C.reshape(shape)
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         rows = x if self.valid_B is None else x[self.valid_B]
         flat_XC = rows.transpose(0, 1).flatten(1).T.float()
         count = flat_XC.new_tensor([float(flat_XC.shape[0])])
-        sums = _sum_over_ranks(torch.cat([flat_XC.sum(0), count]))
+        sums = self._sum_over_ranks(torch.cat([flat_XC.sum(0), count]))
         total = sums[-1].detach()
-        mean_C = sums[:-1] / total
+        mean_C = sums[:-1] / total.clamp(min=1)
         # A second pass over the deviations is as exact as one rank's own; sums of squares would cancel.
-        variance_C = _sum_over_ranks((flat_XC - mean_C).square().sum(0)) / total
+        variance_C = self._sum_over_ranks((flat_XC - mean_C).square().sum(0)) / total.clamp(min=1)
         self._track(mean_C, variance_C, total)
         return mean_C, variance_C
+
+    def _sum_over_ranks(self, values: Tensor) -> Tensor:
+        """Sum over the ranks; the gradient is summed over them on the way back."""
+        if self._ranks.world_size == 1:
+            return values
+        # The default group is bound when torch is imported, which may be before this process joined one.
+        group = torch.distributed.group.WORLD
+        summed: Tensor = distributed.all_reduce(values, group=group)  # type: ignore[no-untyped-call]
+        return summed
 
     @torch.no_grad()
     def _track(self, mean_C: Tensor, variance_C: Tensor, total: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        if not total:  # a batch of which no row could be read says nothing
             return
         self.num_batches_tracked += 1
         momentum = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
@@ -69,20 +106,13 @@ class GlobalBatchNorm(nn.Module):
         self.running_var.lerp_(variance_C * (total / (total - 1).clamp(min=1)), momentum)
 
 
-def _sum_over_ranks(values: Tensor) -> Tensor:
-    """Sum over the ranks; the gradient is summed over them on the way back."""
-    # The default group is bound when torch is imported, which may be before this process joined one.
-    summed: Tensor = distributed.all_reduce(values, group=torch.distributed.group.WORLD)  # type: ignore[no-untyped-call]
-    return summed
-
-
-def globalise(model: nn.Module) -> list[GlobalBatchNorm]:
+def globalise(model: nn.Module, ranks: Ranks) -> list[GlobalBatchNorm]:
     """Replace every batch normalisation in ``model``; return the new layers, whose ``valid_B`` is set at each step."""
     replaced = []
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
-                layer = GlobalBatchNorm(child)
+                layer = GlobalBatchNorm(child, ranks)
                 setattr(parent, name, layer)
                 replaced.append(layer)
     return replaced

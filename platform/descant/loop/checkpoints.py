@@ -1,12 +1,13 @@
 """Checkpoints: safetensors for tensors, JSON for the rest; nothing is unpickled on load.
 
-``checkpoints/index.json`` names the last and the best one; it is replaced atomically after a checkpoint is complete,
-so a process killed at any moment leaves a whole one behind.
+``checkpoints/index.json`` names the last one, the one before it and the best one; it is replaced atomically after a
+checkpoint has reached the disk, so a process or a machine that ends at any moment leaves a whole one behind.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -19,15 +20,15 @@ from torch import Tensor, nn
 
 from descant.errors import RunError
 
+logger = logging.getLogger("descant")
 _TENSOR = "__tensor__"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One checkpoint read back."""
+    """One checkpoint read back: the model's tensors, and all else that is carried from step to step, by its owner."""
 
     model: dict[str, Tensor]
-    optimizer: dict[str, Any]
     state: dict[str, Any]
 
 
@@ -41,57 +42,88 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._index = folder / "index.json"
+        self._whole: str | None = None  # what was last written or read whole
 
-    def save(self, model: nn.Module, optimizer: dict[str, Any], state: dict[str, Any], *, best: bool | None) -> None:
-        """Write a checkpoint as the last one; ``best`` makes it the best one too (None: not evaluated)."""
-        name = f"step-{state['step']:08d}"
+    def save(self, model: nn.Module, state: dict[str, Any], *, step: int, best: bool | None) -> None:
+        """Write a checkpoint as the last one; ``best`` makes it the best one too (None: not evaluated).
+
+        Args:
+            model: whose parameters and buffers are saved; tied ones once.
+            state: plain values and tensors, nested in dicts and lists.
+            step: optimizer steps done.
+        """
+        name = f"step-{step:08d}"
         target, partial = self.folder / name, self.folder / f".{name}.partial"
         if name in self._read_index().values():  # the same step holds the same weights: only its rank may change
             self._point(name, best)
             return
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
+        weights, tied = _once_each(model.state_dict())
         tensors: dict[str, Tensor] = {}
-        plain = _pack(optimizer, "", tensors)
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, partial / "model.safetensors")
-        save_file(tensors, partial / "optimizer.safetensors")
-        (partial / "state.json").write_text(json.dumps({**state, "optimizer": plain}))
+        plain = _pack(state, "", tensors)
+        save_file(weights, partial / "model.safetensors")
+        save_file({path: tensor.clone() for path, tensor in tensors.items()}, partial / "state.safetensors")
+        (partial / "state.json").write_text(json.dumps({"tied": tied, "state": plain}))
+        for file in partial.iterdir():
+            _to_disk(file)
         if target.exists():
             shutil.rmtree(target)
         os.replace(partial, target)
+        _to_disk(self.folder)
         self._point(name, best)
 
     def load(self, which: Literal["last", "best"]) -> Checkpoint | None:
         """Return the last or the best checkpoint, on the CPU, or None where there is none.
 
+        A last one whose files are damaged gives way to the one before it, with a warning.
+
         Raises:
-            RunError: its files are missing or damaged.
+            RunError: its files are missing or damaged, and there is none before it.
         """
-        name = self._read_index().get(which)
+        index = self._read_index()
+        name, previous = index.get(which), index.get("previous") if which == "last" else None
         if name is None:
             return None
-        folder = self.folder / name
         try:
-            model = load_file(folder / "model.safetensors")
-            tensors = load_file(folder / "optimizer.safetensors")
-            state = json.loads((folder / "state.json").read_text())
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise RunError(f"the checkpoint {str(folder)!r} cannot be read: {error}") from error
-        return Checkpoint(model, _unpack(state.pop("optimizer"), tensors), state)
+            return self._load(name)
+        except RunError as error:
+            if previous is None:
+                raise
+            logger.warning("%s; the run goes on from the one before it, %s", error, previous)
+            return self._load(previous)
 
     def step(self, which: Literal["last", "best"]) -> int | None:
         """Return the step of the last or the best checkpoint, or None."""
         name = self._read_index().get(which)
         return None if name is None else int(name.removeprefix("step-"))
 
+    def _load(self, name: str) -> Checkpoint:
+        folder = self.folder / name
+        try:
+            model = load_file(folder / "model.safetensors")
+            tensors = load_file(folder / "state.safetensors")
+            content = json.loads((folder / "state.json").read_text())
+            model |= {alias: model[kept] for alias, kept in content["tied"].items()}
+            state = _unpack(content["state"], tensors)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise RunError(f"the checkpoint {str(folder)!r} cannot be read: {error}") from error
+        self._whole = name
+        return Checkpoint(model, state)
+
     def _point(self, name: str, best: bool | None) -> None:
-        """Make a complete checkpoint the last one, and the best one if it is; remove those that are neither."""
-        index = {**self._read_index(), "last": name}
+        """Make a complete checkpoint the last one, and the best one if it is; remove those that are nothing."""
+        index = self._read_index()
+        if (before := self._whole or index.get("last")) not in (None, name):
+            index["previous"] = str(before)
+        index["last"] = self._whole = name
         if best:
             index["best"] = name
         partial = self._index.with_suffix(".partial")
         partial.write_text(json.dumps(index))
+        _to_disk(partial)
         os.replace(partial, self._index)
+        _to_disk(self.folder)
         self._remove_others(set(index.values()))
 
     def _read_index(self) -> dict[str, str]:
@@ -104,6 +136,28 @@ class Checkpoints:
         for folder in self.folder.iterdir():
             if folder.is_dir() and folder.name not in keep:
                 shutil.rmtree(folder)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, would survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _once_each(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors without those that are another one under a second name, and these names' first ones."""
+    first: dict[Any, str] = {}
+    tied = {}
+    for name, tensor in tensors.items():
+        identity = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype) if tensor.numel() else name
+        kept = first.setdefault(identity, name)
+        if kept != name:
+            tied[name] = kept
+    # A tensor that shares memory with another in part is written on its own.
+    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items() if name not in tied}, tied
 
 
 def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from descant.cores import usable_cores
 from descant.loop.ranks import Ranks
 from descant.recipe import TrainerSettings
 
@@ -34,5 +33,5 @@ def loader_workers(settings: TrainerSettings, ranks: Ranks) -> int:
     """Return how many loader processes this rank starts: the recipe's number, or a share of the cores left over."""
     if settings.loader_workers is not None:
         return settings.loader_workers
-    spare = (os.cpu_count() or 1) - ranks.local_world_size
+    spare = usable_cores() - ranks.local_world_size
     return min(max(spare // ranks.local_world_size, 0), _MOST_LOADER_WORKERS)

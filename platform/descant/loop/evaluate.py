@@ -15,7 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from descant.data.batch import BadSample, Batch
+from descant.data.batches import BatchMaker, make_loader
+from descant.data.order import EvaluationOrder
 from descant.inputs import Input
+from descant.loop.experiment import Experiment
 from descant.loop.objective import target_of
 from descant.loop.ranks import Ranks
 from descant.tasks import Metric, Task
@@ -81,7 +84,17 @@ class _Sums:
         return values, int(loss[1]) if loss.size else 0
 
 
-@torch.no_grad()
+def evaluate_split(
+    experiment: Experiment, split: str, model: nn.Module, device: torch.device, ranks: Ranks, loader_workers: int = 0
+) -> Scores:
+    """Return the scores of ``model`` on a split of the experiment's data set; every rank calls it."""
+    reader = experiment.reader(split)
+    order = EvaluationOrder(len(reader), experiment.recipe.trainer.batch_size, ranks.rank, ranks.world_size)
+    maker = BatchMaker(reader, order, experiment.inputs, experiment.tasks)
+    batches = make_loader(maker, list(order.walk()), loader_workers)
+    return evaluate(model, experiment.tasks, experiment.inputs, batches, device, ranks)
+
+
 def evaluate(
     model: nn.Module,
     tasks: Mapping[str, Task],
@@ -94,30 +107,48 @@ def evaluate(
     was_training = model.training
     model.eval()
     sums = {name: _Sums(task) for name, task in tasks.items()}
-    bad: list[BadSample] = []
-    pictures: dict[str, tuple[Tensor, Tensor]] = {}
-    readable = 0
-    for loaded in batches:
-        batch = loaded.to(device)
-        bad += batch.bad
-        readable += int(batch.valid.sum())
-        ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
-        outputs = model(ready)
-        for name, task in tasks.items():
-            target = target_of(task, batch, ready)
-            sums[name].add(outputs[name], target, batch.present[name], batch.views)
-            if task.label is None and name not in pictures:
-                pictures[name] = (target[:PICTURES].cpu(), task.predict(outputs[name][:PICTURES]).cpu())
+    seen = _Seen()
+    with torch.no_grad():
+        for loaded in batches:
+            _add_batch(model, tasks, inputs, loaded.to(device), sums, seen)
     model.train(was_training)
     found = {name: task_sums.values(ranks) for name, task_sums in sums.items()}
-    total = sum(int(count) for count in ranks.gather(readable) if isinstance(count, int))
     return Scores(
-        {name: values for name, (values, _) in found.items()},
-        {name: count for name, (_, count) in found.items()},
-        total,
-        bad,
-        pictures,
+        values={name: values for name, (values, _) in found.items()},
+        samples={name: count for name, (_, count) in found.items()},
+        total=sum(int(count) for count in ranks.gather(seen.readable) if isinstance(count, int)),
+        bad=seen.bad,
+        pictures=seen.pictures,
     )
+
+
+@dataclass
+class _Seen:
+    """What this rank meets on its way through a split, beside losses and metrics."""
+
+    readable: int = 0
+    bad: list[BadSample] = field(default_factory=list)
+    pictures: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+def _add_batch(
+    model: nn.Module,
+    tasks: Mapping[str, Task],
+    inputs: Mapping[str, Input],
+    batch: Batch,
+    sums: Mapping[str, _Sums],
+    seen: _Seen,
+) -> None:
+    seen.bad += batch.bad
+    seen.readable += int(batch.valid.sum())
+    ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
+    outputs = model(ready)
+    for name, task in tasks.items():
+        target = target_of(task, batch, ready)
+        sums[name].add(outputs[name], target, batch.present[name], batch.views)
+        if task.label is None and name not in seen.pictures:
+            shown = slice(0, PICTURES * batch.views, batch.views)
+            seen.pictures[name] = (target[shown].cpu(), task.predict(outputs[name][shown]).cpu())
 
 
 def _exact_sum(rows: list[np.ndarray]) -> np.ndarray:

@@ -14,11 +14,12 @@ import torch
 from torch import nn
 
 from descant.balance import LossBalancer, balancers
-from descant.data.description import Description, describe
+from descant.data.description import Description, describe, fingerprint
+from descant.data.order import TrainingOrder
 from descant.data.reader import SplitReader
 from descant.errors import UserError
 from descant.inputs import Input, inputs
-from descant.loop.optimizer import build_optimizer
+from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
 from descant.recipe import Recipe
 from descant.recipe.settings import TASK_KEYS
@@ -72,6 +73,9 @@ class Experiment:
             name: inputs.build(part.name, part.options, name=name, fields=fields)
             for name, part in recipe.inputs.items()
         }
+        if len({input.views for input in made.values()}) > 1:
+            views = ", ".join(f"{name} {input.views}" for name, input in made.items())
+            raise UserError(f"the recipe's inputs have different numbers of views ({views}): give all the same")
         shapes = {name: input.shape for name, input in made.items()}
         bound, schedules = {}, {}
         for name, settings in recipe.tasks.items():
@@ -88,6 +92,15 @@ class Experiment:
     def reader(self, split: str) -> SplitReader:
         """Return the reader of a split."""
         return SplitReader(self.folder, self.description, split)
+
+    def order(self, reader: SplitReader, ranks: Ranks) -> TrainingOrder:
+        """Return the order in which the training split's samples come to one of ``ranks``.
+
+        It hangs on what the shards hold now, so that a shard put in another's place is noticed.
+        """
+        data = fingerprint({self.description.fingerprint: reader.indexes})
+        batch_size = self.recipe.trainer.batch_size
+        return TrainingOrder(self.recipe.seed, data, len(reader), batch_size, ranks.rank, ranks.world_size)
 
     def build_model(self) -> MultiTaskModel:
         """Return the model with its initial weights, a pure function of the recipe.
@@ -128,27 +141,6 @@ class Experiment:
                 task.read_from(description.fields)
                 tasks_there[name] = task
         return dataclasses.replace(self, folder=folder, description=description, inputs=inputs_there, tasks=tasks_there)
-
-    def check(self) -> None:
-        """Raise a UserError for what can be known before training: sizes, shapes, losses, features."""
-        size = len(self.reader("train"))
-        if self.recipe.trainer.batch_size > size:
-            raise UserError(
-                f"trainer.batch_size is {self.recipe.trainer.batch_size}, but the training split has {size} samples: "
-                f"give at most {size}"
-            )
-        if "validation" in self.description.splits:
-            self.reader("validation")
-        else:
-            raise UserError(
-                f"the data set {str(self.folder)!r} has no split 'validation', which chooses the best epoch: "
-                f"add shards named validation-000000.tar"
-            )
-        if not self.tasks[self.recipe.main].metrics():
-            raise UserError(f"the main task {self.recipe.main!r} has no metric to choose the best epoch by: name one")
-        model = self.build_model()
-        build_optimizer(self.recipe.optimizer, model.parameters())
-        self.build_balancer()
 
     def build_balancer(self) -> LossBalancer:
         """Return the recipe's balancer at its start."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,14 +63,6 @@ class Objective:
     def recipe_weights(self, epoch: int, epochs: int) -> list[float]:
         """Return the recipe's weight of each task in ``epoch``, (K,)."""
         return [schedule.at(epoch, epochs) for schedule in self.schedules.values()]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what the balancer carries from step to step."""
-        return self.balancer.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what ``state_dict`` gave."""
-        self.balancer.load_state_dict(state)
 
 
 def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:

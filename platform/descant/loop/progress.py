@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from descant.data.order import TrainingOrder
 from descant.errors import RunError, UserError
+from descant.tasks import Metric
 
 VERSION = 1
 
 
 @dataclass
 class Best:
-    """The best epoch so far, by the main task's first metric on the validation split."""
+    """The best epoch so far, by the main task's first metric on the validation split, and the step that ended it."""
 
     epoch: int
+    step: int
     value: float
     metrics: dict[str, dict[str, float]]
 
@@ -38,16 +41,25 @@ class Progress:
     best: Best | None = None
     train_s: float = 0.0
     samples: int = 0
-    evaluated: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def advance(self, order: TrainingOrder, positions: int) -> bool:
-        """Count one step over ``positions`` samples; return whether it ended the epoch."""
+    def advance(self, order: TrainingOrder) -> int:
+        """Count one step; return over how many samples of the epoch it went."""
+        positions = min(order.batch_size, order.samples - self.batch * order.batch_size)
         self.step += 1
         self.samples += positions
         self.batch += 1
-        if self.batch < order.batches:
+        if self.batch == order.batches:
+            self.epoch, self.batch = self.epoch + 1, 0
+        return positions
+
+    def improves(self, epoch: int, metric: Metric, value: float, scores: Mapping[str, Mapping[str, float]]) -> bool:
+        """Return whether ``value`` of ``metric`` is the best so far, and keep it with all tasks' scores if it is.
+
+        The first value is the best so far even if it is not a number.
+        """
+        if self.best is not None and not metric.better(value, self.best.value):
             return False
-        self.epoch, self.batch = self.epoch + 1, 0
+        self.best = Best(epoch, self.step, value, {task: dict(values) for task, values in scores.items()})
         return True
 
     def state_dict(self, order: TrainingOrder) -> dict[str, Any]:
@@ -61,8 +73,7 @@ class Progress:
             "consumed": self.batch * order.batch_size,
         }
         best = None if self.best is None else asdict(self.best)
-        counts = {"step": self.step, "train_s": self.train_s, "samples": self.samples}
-        return {**counts, "best": best, "evaluated": self.evaluated, "data": data}
+        return {"step": self.step, "train_s": self.train_s, "samples": self.samples, "best": best, "data": data}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any], order: TrainingOrder) -> Progress:
@@ -87,12 +98,5 @@ class Progress:
                     f"order: keep {data[what]}, or give a new run.name"
                 )
         best = None if state["best"] is None else Best(**state["best"])
-        return cls(
-            step=state["step"],
-            epoch=data["epoch"],
-            batch=data["consumed"] // order.batch_size,
-            best=best,
-            train_s=state["train_s"],
-            samples=state["samples"],
-            evaluated=state["evaluated"],
-        )
+        batch = data["consumed"] // order.batch_size
+        return cls(state["step"], data["epoch"], batch, best, state["train_s"], state["samples"])

@@ -53,7 +53,8 @@ class Pulse:
         self.ranks, self.tasks = ranks, tasks
         self._should_stop, self._save_every_s = should_stop, save_every_s
         self._saved_at_s = time.monotonic()
-        self._last: tuple[int, Batch, TaskLosses] | None = None
+        self._step = 0
+        self._micro_batches: list[tuple[list[str], TaskLosses]] = []  # of the step before: the keys, their losses
 
     def beat(self, batch: Batch | None, bad: int = 0) -> Beat:
         """Exchange before a step on ``batch``, or (None) when no step follows, as before a checkpoint.
@@ -63,7 +64,7 @@ class Pulse:
         """
         counts = [int(batch.present[name].sum()) if batch else 0 for name in self.tasks]
         save = self.ranks.is_first and self._save_due()
-        broken = self._last is not None and not bool(self._last[2].finite)
+        broken = not all(bool(losses.finite) for _, losses in self._micro_batches)
         if self.ranks.world_size > 1:
             message = torch.tensor([*counts, self._should_stop(), save, bad, broken], dtype=torch.int64)
             *counts, stop, save, bad, broken = self.ranks.sum(message).tolist()
@@ -71,13 +72,13 @@ class Pulse:
             stop = self._should_stop()
         if broken:
             self._raise_diverged()
-        self._last = None
+        self._micro_batches.clear()
         return Beat(counts, bool(stop), bool(save), bad)
 
-    def remember(self, step: int, batch: Batch, losses: TaskLosses) -> None:
-        """Keep a step's losses to be checked at the next beat."""
-        if self._last is None or bool(self._last[2].finite):
-            self._last = (step, batch, losses)
+    def remember(self, step: int, keys: list[str], losses: TaskLosses) -> None:
+        """Keep a micro-batch's losses to be checked at the next beat."""
+        self._step = step
+        self._micro_batches.append((keys, losses))
 
     def saved(self) -> None:
         """Start counting the seconds to the next checkpoint."""
@@ -87,20 +88,21 @@ class Pulse:
         return self._save_every_s is not None and time.monotonic() - self._saved_at_s >= self._save_every_s
 
     def _raise_diverged(self) -> None:
-        message = None
-        if self._last is not None and not bool(self._last[2].finite):
-            step, batch, losses = self._last
-            message = _diverged(step, batch, losses.per_sample)
-        for text in self.ranks.gather(message):
+        broken = [
+            _diverged(self._step, keys, losses.per_sample)
+            for keys, losses in self._micro_batches
+            if not bool(losses.finite)
+        ]
+        for text in self.ranks.gather(broken[0] if broken else None):
             if text is not None:
                 raise StoppedTogether(str(text))
 
 
-def _diverged(step: int, batch: Batch, per_sample: dict[str, Tensor]) -> str:
+def _diverged(step: int, sample_keys: list[str], per_sample: dict[str, Tensor]) -> str:
     for name, losses_B in per_sample.items():
         broken = (~losses_B.isfinite()).nonzero()[:, 0].tolist()
         if broken:
-            keys = ", ".join(repr(batch.keys[row]) for row in broken[:5])
+            keys = ", ".join(repr(sample_keys[row]) for row in broken[:5])
             more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
             value = float(losses_B[broken[0]])
             return (

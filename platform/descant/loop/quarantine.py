@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
@@ -63,8 +64,8 @@ class Quarantine:
             return
         reasons = "; ".join(f"{row['shard']}:{row['key']} ({row['stage']}: {row['error']})" for row in rows[:10])
         raise StoppedTogether(
-            f"{bad} of {self._samples} training samples cannot be used, over the limit of {self._limit:.1%} "
-            f"(trainer.quarantine_limit): {reasons}"
+            f"{bad} of {self._samples} training samples cannot be used, over the limit of {self._limit:.1%}: mend "
+            f"them, or allow more by trainer.quarantine_limit={math.ceil(100 * bad / self._samples) / 100:g}; {reasons}"
         )
 
 

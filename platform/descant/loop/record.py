@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from descant.data.order import TrainingOrder
 from descant.loop.evaluate import Scores
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Meter
-from descant.loop.progress import Progress
+from descant.loop.pictures import pairs, save_picture
+from descant.loop.progress import Best, Progress
 from descant.loop.quarantine import unique_rows
 from descant.run.environment import write_environment
 from descant.run.folder import RunFolder
@@ -73,17 +73,16 @@ class Record:
             self._row("train", task, "loss", loss, samples)
         self._flush()
 
-    def evaluation(self, progress: Progress, epoch: int, split: str, scores: Scores) -> None:
-        """Note a split's losses and metrics, and pictures of what was given back."""
+    def evaluation(self, step: int, epoch: int, split: str, scores: Scores) -> None:
+        """Note a split's losses and metrics after ``step`` of ``epoch``, and pictures of what was given back."""
         if self._log is None:
             return
-        self._log.epoch, self._log.step = epoch, progress.step
+        self._log.epoch, self._log.step = epoch, step
         for task, values in scores.values.items():
             for metric, value in values.items():
                 self._log.row(split, task, metric, value, scores.samples[task])
-        for task, (targets, outputs) in scores.pictures.items():
-            if targets.ndim == 3:
-                self._log.picture(f"{task}/{split}: input above, reconstruction below", _side_by_side(targets, outputs))
+        for task, both in scores.pictures.items():
+            self._picture(task, split, *both)
         if split == "test":
             self._tested = scores.values
         self._flush()
@@ -107,39 +106,46 @@ class Record:
         write_run_report(self.folder.path)
 
     def _summary(self, status: str, progress: Progress) -> dict[str, Any]:
-        best = progress.best
-        main = self.experiment.recipe.main
-        first = next(iter(self.experiment.tasks[main].metrics()))
-        tasks = {}
-        for name, task in self.experiment.tasks.items():
-            metrics = task.metrics()
-            tasks[name] = {
-                "role": self.experiment.recipe.tasks[name].role,
-                "best": _plain(best.metrics.get(name, {})) if best else {},
-                "test": _plain(self._tested.get(name, {})) or None,
-                "chance": {metric: made.chance for metric, made in metrics.items() if made.chance is not None},
-                "directions": {"loss": "min", **{metric: made.direction for metric, made in metrics.items()}},
-                "stopped": None,
-            }
-        samples = self._order.samples
+        best, main = progress.best, self.experiment.recipe.main
         return {
             "status": status,
             "main": {
                 "task": main,
-                "metric": first,
-                "value": best.value if best and best.value == best.value else None,
+                "metric": next(iter(self.experiment.tasks[main].metrics())),
+                "value": best.value if best and math.isfinite(best.value) else None,
                 "epoch": best.epoch if best else None,
             },
-            "tasks": tasks,
+            "tasks": {name: self._task_summary(name, best) for name in self.experiment.tasks},
             "data": {
                 "consumed": progress.samples,
                 "quarantined": len({(row["shard"], row["key"]) for row in unique_rows(self.folder.quarantine)}),
-                "passes": progress.samples / samples,
+                "passes": progress.samples / self._order.samples,
             },
             "resumed": self._starts - 1,
             "throughput_samples_s": progress.samples / max(progress.train_s, 1e-9),
             "wall_s": round(progress.train_s, 3),
         }
+
+    def _task_summary(self, name: str, best: Best | None) -> dict[str, Any]:
+        metrics = self.experiment.tasks[name].metrics()
+        return {
+            "role": self.experiment.recipe.tasks[name].role,
+            "best": _plain(best.metrics.get(name, {})) if best else {},
+            "test": _plain(self._tested.get(name, {})) or None,
+            "chance": {metric: made.chance for metric, made in metrics.items() if made.chance is not None},
+            "directions": {"loss": "min", **{metric: made.direction for metric, made in metrics.items()}},
+            "stopped": None,
+        }
+
+    def _picture(self, name: str, split: str, targets: Tensor, outputs: Tensor) -> None:
+        task = self.experiment.tasks[name]
+        assert task.input is not None and self._log is not None
+        shown = [self.experiment.inputs[task.input].show(side) for side in (targets, outputs)]
+        if shown[0] is None or shown[1] is None:
+            return
+        pixels = pairs(shown[0], shown[1])
+        self._log.picture(f"{name}/{split}: inputs, and what was given back", pixels)
+        save_picture(pixels, self.folder.path / "pictures" / f"{name}.png")
 
     def _rows(self, progress: Progress, epoch: int, numbers: Mapping[str, float]) -> None:
         if self._log is None:
@@ -160,12 +166,3 @@ class Record:
 def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no NaN and no infinity: such a value is null."""
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-def _side_by_side(targets_PTM: Tensor, outputs_PTM: Tensor) -> Any:
-    """Return frames (P, T, M) in [-1, 1] as one grey picture: inputs above, reconstructions below, low bands down."""
-    rows = []
-    for frames_PTM in (targets_PTM, outputs_PTM):
-        separated = torch.nn.functional.pad(frames_PTM, (0, 0, 0, 4), value=1.0)
-        rows.append(separated.flatten(0, 1).T.flip(0))
-    return ((torch.cat(rows) + 1.0) / 2.0).clamp(0.0, 1.0).numpy()

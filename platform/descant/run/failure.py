@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import socket
 import traceback as traceback_module
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ _LOST = (
     "connection reset by peer",
     "broken pipe",
     "connection refused",
+    "is killed by signal",  # a loader process, by the system that ran out of memory
+    "exited unexpectedly",
 )
 
 
@@ -46,11 +50,13 @@ class Failure:
 
     def write(self, folder: Path) -> None:
         """Put the failure into a run folder; where several workers fail, the first one's stays."""
-        if (folder / FILE).exists():
-            return
-        temporary = folder / f".{FILE}.{os.getpid()}"
+        temporary = folder / f".{FILE}.{socket.gethostname()}.{os.getpid()}"
         temporary.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
-        os.replace(temporary, folder / FILE)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, folder / FILE)
+        finally:
+            temporary.unlink()
 
     @classmethod
     def read(cls, folder: Path) -> Failure | None:

@@ -17,6 +17,7 @@ from descant.errors import UserError
 from descant.plugins import Plugin
 from descant.recipe.recipe import differences
 from descant.run.failure import clear_failure
+from descant.run.lock import RunLock
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class RunFolder:
         """Take the folder for a run of a resolved recipe; return whether it goes on with an earlier one.
 
         Raises:
-            UserError: it holds a run of another recipe and ``resume`` is not set.
+            UserError: it holds a run of another recipe and ``resume`` is not set, or another process trains in it.
         """
         resumes = self.recipe.exists()
         if resumes and not resume:
@@ -102,6 +103,7 @@ class RunFolder:
                     f"give a new run.name, or resume=true to go on with it under this recipe"
                 )
         self.path.mkdir(parents=True, exist_ok=True)
+        RunLock(self.path).release()  # nobody trains in it now; who trains takes it for as long as that lasts
         clear_failure(self.path)
         return resumes
 

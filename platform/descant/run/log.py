@@ -15,7 +15,8 @@ import numpy as np
 from descant.run.folder import RunFolder
 
 Row = dict[str, Any]
-_BEGINNINGS = ("steps", "batches", "learning_rate", "weight")
+_LENGTHS = ("steps", "batches")  # of the run, for progress bars: no curves
+_BEGINNINGS = (*_LENGTHS, "learning_rate", "weight")
 
 
 class MetricsLog:
@@ -49,13 +50,14 @@ class MetricsLog:
             "samples": samples,
         }
         self._file.write(json.dumps(row) + "\n")
-        self._board.add_scalar(_tag(split, task, metric), value, self.step)
+        if metric not in _LENGTHS:
+            self._board.add_scalar(_tag(split, task, metric), value, self.step)
         if self._on_row is not None:
             self._on_row(row)
 
-    def picture(self, tag: str, picture_HW: np.ndarray) -> None:
-        """Show a grey picture with values in [0, 1] in TensorBoard."""
-        self._board.add_image(tag, picture_HW, self.step, dataformats="HW")
+    def picture(self, tag: str, picture_HWC: np.ndarray) -> None:
+        """Show a picture, uint8, in TensorBoard."""
+        self._board.add_image(tag, picture_HWC, self.step, dataformats="HWC")
 
     def flush(self) -> None:
         """Make all rows so far visible to readers."""

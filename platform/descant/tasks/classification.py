@@ -58,8 +58,8 @@ class Classification(Task):
         return {"class": self.class_names[best], "probability": float(prediction[best]), "classes": probabilities}
 
     def blank(self) -> np.ndarray:
-        """Return class 0."""
-        return np.zeros((), np.int64)
+        """Return the last class: a head with too few outputs is found out on blank samples."""
+        return np.asarray(len(self.class_names) - 1, np.int64)
 
     def target(self, label: Any, views: Mapping[str, View]) -> np.ndarray:
         """Return the class index of an index or a class name."""

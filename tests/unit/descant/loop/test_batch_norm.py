@@ -10,6 +10,7 @@ from torch import nn
 
 from batch_norm_case import KINDS, one_pass
 from descant.loop.batch_norm import GlobalBatchNorm, globalise
+from descant.loop.ranks import Ranks
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
@@ -36,7 +37,7 @@ def test_every_layer_is_replaced_and_keeps_its_names_and_activation() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     x = torch.randn(2, 3, 32, 32)
     expected = model.eval()(x)
-    norms = globalise(model)
+    norms = globalise(model, Ranks())
     assert len(norms) == sum(isinstance(module, GlobalBatchNorm) for module in model.modules()) > 5
     assert not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
     assert list(model.state_dict()) == list(before)
@@ -46,5 +47,32 @@ def test_every_layer_is_replaced_and_keeps_its_names_and_activation() -> None:
     x, expected = torch.randn(2, 3, 4, 4), acting.eval()(torch.zeros(1, 3, 1, 1))
     assert expected.min() >= 0
     values = acting(x).detach()
-    globalise(acting)
+    globalise(acting, Ranks())
     torch.testing.assert_close(acting.eval()(x).detach(), values, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_one_rank_leaves_unreadable_rows_out_as_several_do(momentum: float | None) -> None:
+    rows = torch.randn(6, 3, 4, 4)
+    expected = nn.BatchNorm2d(3, momentum=momentum)
+    with_rest = nn.Sequential(nn.BatchNorm2d(3, momentum=momentum))
+    (norm,) = globalise(with_rest, Ranks())
+    for _ in range(2):
+        norm.valid_B = torch.tensor([True] * 6 + [False] * 2)
+        found = with_rest(torch.cat([rows, torch.full((2, 3, 4, 4), 1e4)]))[:6]
+        torch.testing.assert_close(found, expected(rows), rtol=1e-4, atol=1e-4)
+        norm.valid_B = None
+        assert torch.equal(with_rest(rows), expected(rows)), "without such rows it is torch's own kernel"
+    torch.testing.assert_close(norm.running_var, expected.running_var)
+
+
+def test_a_batch_without_a_readable_row_changes_no_statistics() -> None:
+    layers = nn.Sequential(nn.BatchNorm2d(3))
+    (norm,) = globalise(layers, Ranks())
+    layers(torch.randn(6, 3, 4, 4) + 5)
+    before = {name: value.clone() for name, value in layers.state_dict().items()}
+    norm.valid_B = torch.zeros(6, dtype=torch.bool)
+    output = layers(torch.zeros(6, 3, 4, 4))
+    assert output.isfinite().all()
+    for name, value in layers.state_dict().items():
+        assert torch.equal(value, before[name])

@@ -42,18 +42,18 @@ def same(one: Any, other: Any) -> bool:
 
 def test_model_and_adam_come_back_bit_for_bit_and_go_on_alike(tmp_path: Path) -> None:
     model, optimizer = trained(3)
-    state = {"step": 3, "samples": 96, "best": {"value": 0.1 + 0.2}, "balance": {}, "evaluated": {"a": {"loss": 1.5}}}
+    rest = {"best": {"value": 0.1 + 0.2}, "balance": {"logits": torch.randn(3), "seen": [1, 2]}}
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    checkpoints.save(model, optimizer.state_dict(), state, best=True)
+    checkpoints.save(model, {"optimizer": optimizer.state_dict(), **rest}, step=3, best=True)
     found = Checkpoints(tmp_path / "checkpoints").load("last")
     assert found is not None
     assert same(dict(model.state_dict()), {key: found.model[key] for key in model.state_dict()})
-    assert found.state == state
+    assert all(same(found.state[name], value) for name, value in rest.items())
     again, fresh = trained(0)
     again.load_state_dict(found.model)
-    fresh.load_state_dict(found.optimizer)
+    fresh.load_state_dict(found.state["optimizer"])
     assert same(fresh.state_dict()["state"], optimizer.state_dict()["state"])
-    assert all(isinstance(key, int) for key in found.optimizer["state"])
+    assert all(isinstance(key, int) for key in found.state["optimizer"]["state"])
     for one, both in ((model, optimizer), (again, fresh)):
         torch.manual_seed(1)
         both.zero_grad()
@@ -62,24 +62,25 @@ def test_model_and_adam_come_back_bit_for_bit_and_go_on_alike(tmp_path: Path) ->
     assert same(dict(model.state_dict()), dict(again.state_dict()))
 
 
-def test_the_last_and_the_best_are_kept_and_nothing_else(tmp_path: Path) -> None:
+def test_the_last_two_and_the_best_are_kept_and_nothing_else(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.load("last") is None
     assert checkpoints.step("best") is None
     model, optimizer = trained(1)
     for step, best in ((1, True), (2, False), (3, None), (4, True), (5, False)):
-        checkpoints.save(model, optimizer.state_dict(), {"step": step}, best=best)
+        checkpoints.save(model, {"optimizer": optimizer.state_dict()}, step=step, best=best)
         assert checkpoints.step("last") == step
         assert checkpoints.step("best") == (1 if step < 4 else 4)
-        assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == len({step, 1 if step < 4 else 4})
+        kept = {max(step - 1, 1), step, 1 if step < 4 else 4}
+        assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {f"step-{n:08d}" for n in kept}
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".pt", ".pkl", ".bin", ".partial")]
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("file", ["model.safetensors", "state.safetensors", "state.json"])
 @pytest.mark.parametrize("damage", ["cut", "gone"])
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, file: str, damage: str) -> None:
     model, optimizer = trained(1)
-    Checkpoints(tmp_path).save(model, optimizer.state_dict(), {"step": 1}, best=True)
+    Checkpoints(tmp_path).save(model, {"optimizer": optimizer.state_dict()}, step=1, best=True)
     path = tmp_path / "step-00000001" / file
     content = path.read_bytes()
     path.unlink()
@@ -87,6 +88,35 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, file: str, damage:
         path.write_bytes(content[: len(content) // 2])
     with pytest.raises(RunError, match="step-00000001.* cannot be read"):
         Checkpoints(tmp_path).load("best")
+
+
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, _ = trained(0)
+    for step in (1, 2, 3):
+        Checkpoints(tmp_path).save(model, {"step": step}, step=step, best=step == 1)
+    (tmp_path / "step-00000003" / "model.safetensors").write_bytes(b"torn")
+    checkpoints = Checkpoints(tmp_path)
+    found = checkpoints.load("last")
+    assert found is not None
+    assert found.state == {"step": 2}
+    assert "step-00000003' cannot be read" in caplog.text
+    assert "goes on from the one before it, step-00000002" in caplog.text
+    checkpoints.save(model, {"step": 4}, step=4, best=False)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {f"step-0000000{n}" for n in (1, 2, 4)}
+
+
+def test_tied_and_overlapping_weights_come_back(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    model[2].weight = nn.Parameter(model[0].weight.T)
+    model.register_buffer("part", model[0].bias[:2])
+    Checkpoints(tmp_path).save(model, {}, step=1, best=True)
+    found = Checkpoints(tmp_path).load("best")
+    assert found is not None
+    assert same(dict(model.state_dict()), {name: found.model[name] for name in model.state_dict()})
+    assert (tmp_path / "step-00000001" / "model.safetensors").stat().st_size < 4 * (2 * 16 + 4 * 4) + 1000
 
 
 # Forks a process for each moment, which kills itself right before that file operation of the second save.
@@ -104,7 +134,7 @@ def save(folder, step, value):
     with torch.no_grad():
         model.weight.fill_(value)
     checkpoints = Checkpoints(folder)
-    checkpoints.save(model, {"state": {0: {"step": model.bias}}}, {"step": step, "value": value}, best=True)
+    checkpoints.save(model, {"state": {0: {"step": model.bias}}, "step": step, "value": value}, step=step, best=True)
 
 def attempt(folder, second, moment):
     seen = 0

@@ -1,0 +1,54 @@
+"""What can be known to be wrong before anything trains."""
+
+from __future__ import annotations
+
+import logging
+
+from descant.errors import UserError
+from descant.loop.experiment import Experiment
+from descant.loop.optimizer import build_optimizer
+from descant.loop.rehearsal import rehearse
+
+logger = logging.getLogger("descant")
+
+
+def check(experiment: Experiment) -> None:
+    """Raise a UserError for sizes, splits, shapes, losses, features and options that do not go together."""
+    _check_data(experiment)
+    recipe = experiment.recipe
+    if not experiment.tasks[recipe.main].metrics():
+        raise UserError(f"the main task {recipe.main!r} has no metric to choose the best epoch by: name one")
+    balancer = experiment.build_balancer()
+    if balancer.reads_losses and recipe.trainer.micro_batch is not None:
+        raise UserError(
+            f"balance={recipe.balance.name} decides from the losses of a whole step, which trainer.micro_batch cuts "
+            f"up: set trainer.micro_batch=null, or balance=static"
+        )
+    model = experiment.build_model()
+    unreached = rehearse(model, experiment.inputs, experiment.tasks)
+    if unreached:
+        more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
+        logger.warning("no task's gradient reaches %s%s: they stay as they start", ", ".join(unreached[:3]), more)
+    build_optimizer(recipe.optimizer, model.parameters())
+
+
+def _check_data(experiment: Experiment) -> None:
+    trainer, size = experiment.recipe.trainer, len(experiment.reader("train"))
+    if trainer.batch_size > size:
+        raise UserError(
+            f"trainer.batch_size is {trainer.batch_size}, but the training split has {size} samples: "
+            f"give at most {size}"
+        )
+    if "validation" not in experiment.description.splits:
+        raise UserError(
+            f"the data set {str(experiment.folder)!r} has no split 'validation', which chooses the best epoch: "
+            f"add shards named validation-000000.tar"
+        )
+    experiment.reader("validation")
+    main = experiment.tasks[experiment.recipe.main]
+    counts = experiment.description.splits["validation"].counts.get(main.label or "", [1])
+    if not sum(counts):
+        raise UserError(
+            f"no sample of the validation split has the label {main.label!r} of the main task {main.name!r}, which "
+            f"chooses the best epoch: add labels to it"
+        )

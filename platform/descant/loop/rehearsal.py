@@ -1,0 +1,114 @@
+"""One forward and backward pass on blank samples before anything trains: what does not fit together is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from descant.errors import UserError
+from descant.inputs import Input
+from descant.model import MultiTaskModel, gate
+from descant.tasks import Task
+
+ROWS = 2  # normalisation over a batch needs two
+
+
+def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[str, Task]) -> list[str]:
+    """Run ``model`` on blank samples, freeze the parameters that no task's gradient reaches, and return their names.
+
+    A frozen parameter stays as it starts; left as it is, ranks that train together would wait for its gradient.
+    The model's other state and torch's random state are untouched.
+
+    Raises:
+        UserError: a trunk, head, loss or metric that does not take what it is given, or nothing to train.
+    """
+    with _untouched(model):
+        ready = {name: _blank(input) for name, input in inputs.items()}
+        shapes = ", ".join(f"{name} {tuple(value.shape[1:])}" for name, value in ready.items())
+        with _sentence(f"the trunk does not take its inputs ({shapes}, each after the batch)"):
+            features = model.sharing(ready)
+        losses = [_loss(model, task, features[name], ready) for name, task in tasks.items()]
+        total = torch.stack(losses).sum()
+        if not total.requires_grad:
+            raise UserError("no parameter is trained: no task's gradient reaches any, or all are frozen")
+        total.backward()  # type: ignore[no-untyped-call]
+        unreached = {
+            name: parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and parameter.grad is None
+        }
+    for parameter in unreached.values():
+        parameter.requires_grad_(False)
+    return list(unreached)
+
+
+def _blank(input: Input) -> Tensor:
+    arrays = input.blank().arrays
+    stacked = {part: torch.from_numpy(np.stack([np.asarray(array)] * ROWS)) for part, array in arrays.items()}
+    return input.finish(stacked)
+
+
+def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str, Tensor]) -> Tensor:
+    name = task.name
+    shape = tuple(feature.shape[1:])
+    with _sentence(f"the head of the task {name!r} does not take the feature {task.feature!r} of shape {shape}"):
+        output = model.heads[name](gate(feature, model.gradients[name]))
+    target = _target(task, ready)
+    given = f"an output of shape {_shape(output)} for a target of shape {_shape(target)}"
+    with _sentence(f"the task {name!r} cannot compute its loss from {given}"):
+        losses_B = task.loss(output, target)
+    if losses_B.shape != (ROWS,):
+        raise UserError(
+            f"the loss of the task {name!r} has the shape {_shape(losses_B)} for {ROWS} samples ({given}): "
+            f"return one number per sample, shape (B,)"
+        )
+    with torch.no_grad(), _sentence(f"the task {name!r} cannot compute its metrics from {given}"):
+        prediction = task.predict(output)
+        for metric in task.metrics().values():
+            metric.statistics(prediction, target)
+    total: Tensor = losses_B.sum()
+    return total
+
+
+def _target(task: Task, ready: Mapping[str, Tensor]) -> Tensor:
+    if task.label is None and task.input is not None:
+        return ready[task.input]
+    with _sentence(f"the task {task.name!r} has no target for a sample without its label"):
+        return torch.from_numpy(np.stack([task.blank()] * ROWS))
+
+
+def _shape(value: object) -> object:
+    return tuple(value.shape[1:]) if isinstance(value, Tensor) else type(value).__name__
+
+
+@contextmanager
+def _sentence(sentence: str) -> Iterator[None]:
+    """What a user's class raises becomes a sentence; its traceback is the cause."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{sentence}: {type(error).__name__}: {reason}") from error
+
+
+@contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Keep random state, mode and buffers as they are, and leave no gradient behind."""
+    was_training = model.training
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model.train()
+            yield
+    finally:
+        model.train(was_training)
+        for name, buffer in model.named_buffers():
+            buffer.copy_(buffers[name])
+        for parameter in model.parameters():
+            parameter.grad = None

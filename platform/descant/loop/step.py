@@ -1,0 +1,116 @@
+"""One optimizer step over one global batch.
+
+Shapes: B samples of this rank, K tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from descant.data.batch import Batch
+from descant.inputs import Input
+from descant.loop.batch_norm import GlobalBatchNorm
+from descant.loop.meter import Meter
+from descant.loop.objective import Objective
+from descant.loop.pulse import Pulse
+from descant.loop.ranks import Ranks
+from descant.model import MultiTaskModel
+from descant.recipe import TrainerSettings
+
+
+class Stepper:
+    """Turns batches into optimizer steps.
+
+    Args:
+        model: the network, not yet wrapped for several ranks.
+        norms: its normalisation layers, which are told which rows count.
+        optimizer: of its parameters.
+        objective: tasks, weights and balancer.
+        inputs: by name.
+        settings: the recipe's ``trainer``.
+        accelerator: device, precision and reduction over ranks.
+        ranks: who steps along.
+        pulse, meter: what is told of the losses.
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        norms: Sequence[GlobalBatchNorm],
+        optimizer: torch.optim.Optimizer,
+        objective: Objective,
+        inputs: Mapping[str, Input],
+        settings: TrainerSettings,
+        accelerator: Accelerator,
+        ranks: Ranks,
+        pulse: Pulse,
+        meter: Meter,
+    ) -> None:
+        self.module, self.norms, self.objective, self.inputs = model, norms, objective, inputs
+        self.settings, self.accelerator, self.ranks = settings, accelerator, ranks
+        self.pulse, self.meter = pulse, meter
+        self.model: nn.Module
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.device: torch.device = accelerator.device
+
+    def take(self, step: int, whole: Batch, label_counts: Sequence[int], recipe_weights_K: Tensor) -> None:
+        """Leave the gradients of one global batch in the parameters.
+
+        Args:
+            step: its number, for messages.
+            whole: this rank's slice.
+            label_counts: per task, how many samples of the global batch teach it.
+            recipe_weights_K: per task.
+        """
+        counts_K = torch.tensor([max(n, 1) for n in label_counts], dtype=torch.float32, device=self.device)
+        rows = len(whole.keys)
+        size = min(self.settings.micro_batch or rows, rows)
+        for start in range(0, rows, size):
+            last = start + size >= rows
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                self._micro_batch(step, whole.rows(start, start + size), counts_K, recipe_weights_K)
+        for name, count in zip(self.objective.tasks, label_counts, strict=True):
+            if not count:
+                for parameter in self.module.heads[name].parameters():
+                    parameter.grad = None
+
+    def update(self, any_label: bool, measure: bool) -> Tensor | None:
+        """Clip, step the optimizer (if any sample teaches anything), and forget the gradients.
+
+        Returns:
+            the norm of all gradients before clipping, if ``measure`` asks for it or clipping needs it.
+        """
+        parameters = [parameter for parameter in self.module.parameters() if parameter.grad is not None]
+        norm: Tensor | None = None
+        if self.settings.clip_norm is not None:
+            norm = self.accelerator.clip_grad_norm_(parameters, self.settings.clip_norm)
+        elif measure:
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if any_label:
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        return norm
+
+    def _micro_batch(self, step: int, batch: Batch, counts_K: Tensor, recipe_weights_K: Tensor) -> None:
+        every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it
+        batch = batch.to(self.device)
+        inputs = {name: self.inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
+        for norm in self.norms:
+            norm.valid_B = None if every_row_counts else batch.valid
+        losses = self.objective.losses(self.model(inputs), batch, inputs)
+        means_K = losses.sums_K / counts_K
+        weights_K = recipe_weights_K * self._balance(means_K.detach())
+        # DDP averages gradients over the ranks; the counts are global already, so the average is undone.
+        self.accelerator.backward((weights_K * means_K).sum() * self.ranks.world_size)
+        self.pulse.remember(step, batch.keys, losses)
+        self.meter.add_losses(losses)
+
+    def _balance(self, own_means_K: Tensor) -> Tensor:
+        """Return the balancer's weights; it sees the means over all ranks, and only if it looks at them."""
+        balancer = self.objective.balancer
+        return balancer.weights(self.ranks.sum(own_means_K.clone()) if balancer.reads_losses else own_means_K)
