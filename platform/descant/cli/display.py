@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from descant.report.numbers import counted
 from descant.run.launch import Run
 from descant.run.log import Row
+
+logger = logging.getLogger("descant")
 
 
 class Display:
@@ -28,19 +34,22 @@ class Display:
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
-            TaskProgressColumn(),
+            TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
             TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._steps = self._bar.add_task("train", total=None, epoch=0, text="starting")
+        self._steps = self._bar.add_task("train", total=0, epoch=0, text="starting")
         self._speed = ""
         self._evaluation: tuple[str, list[Row]] | None = None
 
     def __enter__(self) -> Display:
-        """Start the bar."""
+        """Start the bar, and show what the program logs."""
         self._bar.start()
+        self._handler = logging.StreamHandler()  # made now: on a terminal the bar has put its own stderr in place
+        logger.addHandler(self._handler)
+        logger.setLevel(logging.INFO)
         return self
 
     def __exit__(
@@ -48,6 +57,7 @@ class Display:
     ) -> None:
         """Take the bar away."""
         self._print_evaluation()
+        logger.removeHandler(self._handler)
         self._bar.stop()
 
     def row(self, row: Row) -> None:
@@ -79,11 +89,13 @@ class Display:
             return
         place, rows = self._evaluation
         self._evaluation = None
-        numbers: dict[str, list[str]] = {}
-        for row in rows:
-            value = "-" if row["value"] is None else f"{row['value']:.4f}"
-            numbers.setdefault(row["task"], []).append(f"{row['metric']} {value}")
-        text = "; ".join(f"{task} {', '.join(found)}" for task, found in numbers.items())
+        shown: dict[str, list[str]] = {}
+        for row in rows:  # each task's loss and first metric; the main task's loss is worth the room
+            numbers = shown.setdefault(row["task"], [])
+            if len(numbers) < 2:
+                numbers.append(f"{row['metric']} {_number(row['value'])}")
+        parts = [", ".join(reversed(found)) if task == self._main else found[-1] for task, found in shown.items()]
+        text = "; ".join(f"{task} {part}" for task, part in zip(shown, parts, strict=True))
         speed = f"  ({self._speed})" if self._speed and not place.startswith("best") else ""
         self._console.print(f"{place}: {text}{speed}", highlight=False, soft_wrap=True)
 
@@ -105,7 +117,7 @@ def print_result(run: Run) -> None:
     speed = run.summary["throughput_samples_s"]
     console.print(
         f"{run.summary['data']['consumed']} samples in {run.summary['wall_s']:.0f} s ({speed:.0f} samples/s), "
-        f"{run.summary['data']['quarantined']} quarantined, resumed {run.summary['resumed']} times",
+        f"{run.summary['data']['quarantined']} quarantined, resumed {counted(run.summary['resumed'], 'time')}",
         highlight=False,
         soft_wrap=True,
     )
@@ -115,10 +127,16 @@ def print_result(run: Run) -> None:
 def _print_places(console: Console, run: Run) -> None:
     places: Mapping[str, Any] = {
         "report and figures": run.folder / "report.html",
-        "TensorBoard": f"tensorboard --logdir {run.folder / 'tensorboard'}",
+        "TensorBoard": f"{_command('tensorboard')} --logdir {run.folder.parent}",
     }
     for what, place in places.items():
         console.print(f"{what}: {place}", highlight=False, soft_wrap=True)
+
+
+def _command(name: str) -> str:
+    """Return a program of this environment as the user's shell finds it."""
+    beside = Path(sys.executable).with_name(name)
+    return name if shutil.which(name) or not beside.exists() else str(beside)
 
 
 def _number(value: float | None) -> str:

@@ -49,16 +49,16 @@ def parse_arms(given: Sequence[str]) -> list[Arm]:
     for text in given:
         key, equals, values = text.partition("=")
         if not equals or not key.strip() or not values.strip():
-            raise UserError(f"--arms {text!r} must be KEY=V1,V2: for example tasks.reconstruction.weight=0,10.")
+            raise UserError(f"--arms {text!r} must be KEY=V1,V2: for example tasks.reconstruction.weight=0,10")
         keys.append(checked_key(key.strip()))
         choices.append([f"{key.strip()}={value}" for value in split_values(values)])
     if len(set(keys)) < len(keys):
-        raise UserError(f"--arms names a key twice ({', '.join(keys)}): give all values of a key in one --arms.")
+        raise UserError(f"--arms names a key twice ({', '.join(keys)}): give all values of a key in one --arms")
     arms = [Arm(overrides) for overrides in itertools.product(*choices)]
     if len(set(arms)) < len(arms):
-        raise UserError(f"--arms {' '.join(given)!r} has the same arm twice: take one of them out.")
+        raise UserError(f"--arms {' '.join(given)!r} has the same arm twice: take one of them out")
     if len(arms) < 2:
-        raise UserError(f"--arms {' '.join(given)!r} makes {len(arms)} arm: give at least two values, KEY=V1,V2.")
+        raise UserError(f"--arms {' '.join(given)!r} makes {len(arms)} arm: give at least two values, KEY=V1,V2")
     return arms
 
 
@@ -79,14 +79,14 @@ def split_values(text: str) -> list[str]:
             start = position + 1
     values.append(text[start:].strip())
     if depth or quote or not all(values):
-        raise UserError(f"the values {text!r} have an open bracket or quote or an empty value: write V1,V2.")
+        raise UserError(f"the values {text!r} have an open bracket or quote or an empty value: write V1,V2")
     return values
 
 
 def checked_key(key: str) -> str:
     """Return an override's key, refusing those that compare sets for each run itself."""
     if key.lstrip("+") in SET_BY_COMPARE:
-        raise UserError(f"{key!r} is set by compare itself: choose seeds by --seeds, the folder by --dir and --name.")
+        raise UserError(f"{key!r} is set by compare itself: choose seeds by --seeds, the folder by --dir and --name")
     return key
 
 
@@ -96,11 +96,11 @@ def plan(arms: Sequence[Arm], seeds: int, overrides: Sequence[str]) -> list[Plan
     Every run gets ``overrides``, then its arm's, then its seed; runs are ``run=inline`` unless ``overrides`` say other.
     """
     if seeds < 1:
-        raise UserError(f"--seeds {seeds} is too few: give 1 or more (5 or more for a verdict worth having).")
+        raise UserError(f"--seeds {seeds} is too few: give 1 or more (5 or more for a verdict worth having)")
     keys = {checked_key(override.partition("=")[0]) for override in overrides}
     shared = tuple(overrides) if "run" in keys else ("run=inline", *overrides)
     for key in sorted(keys & {override.partition("=")[0] for arm in arms for override in arm.overrides}):
-        raise UserError(f"{key!r} is both in --arms and an override of every run: take it out of one of them.")
+        raise UserError(f"{key!r} is both in --arms and an override of every run: take it out of one of them")
     runs = [
         PlannedRun(run_name(arm.name, seed), arm.name, seed, (*shared, *arm.overrides, f"seed={seed}"))
         for seed in range(seeds)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from descant.compare.scheduler import Progress, Scheduler
+from descant.report.files import shown
 from descant.report.numbers import duration
 
 
@@ -17,10 +18,10 @@ def reporting(done: int, total: int, scheduler: Scheduler) -> Iterator[Callable[
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    kept = f", {done} finished before" if done else ""
     if done < total:
-        console.print(f"{total} runs{kept}; {scheduler.jobs} side by side, logs in {scheduler.folder / 'logs'}",
-                      markup=False)  # fmt: skip
+        kept = f", {done} finished before" if done else ""
+        logs = shown(scheduler.folder / "logs")
+        console.print(f"{total} runs{kept}; {scheduler.share.jobs} side by side, logs in {logs}", markup=False)
     columns = (TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn())
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("runs", total=total, completed=done)

@@ -16,10 +16,12 @@ from typing import Literal
 
 from descant.compare.arms import PlannedRun, quoted
 from descant.compare.study import finished
+from descant.cores import usable_cores
 from descant.errors import UserError
 
 TRAIN = (sys.executable, "-m", "descant", "train")
 POLL_S = 0.1
+MOST_LOADER_WORKERS = 4
 WRONG_USAGE = 2  # the exit status of a command that no second try makes right
 
 
@@ -56,17 +58,27 @@ class _Child:
 
 
 @dataclass(frozen=True)
-class Scheduler:
-    """Runs ``descant train`` once per planned run, ``jobs`` at a time, ``threads`` computing threads each.
+class Share:
+    """``jobs`` runs at a time, and what each gets of the cores: computing threads and processes that read for it."""
 
-    Each run writes into ``folder``/<run name> and its output goes to ``folder``/logs/<run name>.log.
+    jobs: int
+    threads: int
+    loader_workers: int
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """Runs ``descant train`` once per planned run, side by side as ``share`` says.
+
+    Each run writes into ``folder``/<run name> and its output goes to ``folder``/logs/<run name>.log. Where
+    ``sets_loaders`` is false, the recipe itself says how many processes read.
     """
 
     recipe: str
     folder: Path
-    jobs: int
-    threads: int
+    share: Share
     command: Sequence[str] = TRAIN
+    sets_loaders: bool = True
 
     def run(self, runs: Sequence[PlannedRun], report: Callable[[Progress], None]) -> list[Outcome]:
         """Run all and return their outcomes in the order in which they ended.
@@ -81,7 +93,7 @@ class Scheduler:
         with _signals_interrupt():
             try:
                 while waiting or running:
-                    while waiting and len(running) < self.jobs:
+                    while waiting and len(running) < self.share.jobs:
                         running.append(self._start(waiting.popleft()))
                         report(Progress(running[-1].run, "started", len(outcomes), len(runs)))
                     for child in [child for child in running if child.process.poll() is not None]:
@@ -98,8 +110,9 @@ class Scheduler:
 
     def arguments(self, run: PlannedRun) -> list[str]:
         """Return the command line that makes a run; the user can type it to make that run alone."""
+        loaders = [f"trainer.loader_workers={self.share.loader_workers}"] if self.sets_loaders else []
         places = (f"run.name={run.name}", f"run.dir={quoted(str(self.folder))}")
-        return [*self.command, self.recipe, *run.overrides, *places]
+        return [*self.command, self.recipe, *loaders, *run.overrides, *places]
 
     def _start(self, run: PlannedRun) -> _Child:
         log = self.folder / "logs" / f"{run.name}.log"
@@ -111,24 +124,29 @@ class Scheduler:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": str(self.threads)},
+                env={**os.environ, "OMP_NUM_THREADS": str(self.share.threads)},
                 start_new_session=True,  # a terminal's Ctrl-C must reach a child once, by us
             )
         return _Child(run, process, log, start, time.monotonic())
 
 
-def share_cores(runs: int, jobs: int | None = None) -> tuple[int, int]:
-    """Return (jobs, threads per job): one run per core unless ``jobs`` is given, spare cores shared out as threads."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def share_cores(runs: int, jobs: int | None = None) -> Share:
+    """Share out the cores that this process may use: one run per core unless ``jobs`` is given.
+
+    Of the cores of a run half read, as far as they are of use there; the others compute.
+    """
+    cores = usable_cores()
     chosen = max(1, min(jobs or cores, runs))
-    return chosen, max(1, cores // (jobs or cores))
+    own = max(1, cores // chosen)
+    loader_workers = min(own // 2, MOST_LOADER_WORKERS)
+    return Share(chosen, own - loader_workers, loader_workers)
 
 
 def last_error(text: str) -> str:
     """Return the line of a log that tells why its process ended: the last that names an error, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     named = [line for line in lines[-50:] if "error" in line.lower()]
-    return (named or lines or ["it printed nothing"])[-1]
+    return (named or lines or ["it printed nothing"])[-1].removeprefix("descant: ")
 
 
 def _outcome(child: _Child, folder: Path) -> Outcome:

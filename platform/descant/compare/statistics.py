@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import Literal
+from typing import Literal, TypeVar
 
 Direction = Literal["max", "min"]
 Verdict = Literal[
@@ -74,6 +74,22 @@ def paired_difference(
         return None
     p = _two_sided_p(differences)
     return PairedDifference(estimate.n, estimate.mean, estimate.low, estimate.high, estimate.median, p)
+
+
+Bounded = TypeVar("Bounded", Estimate, PairedDifference)
+
+
+def within(estimate: Bounded, bounds: tuple[float, float] | None) -> Bounded:
+    """Return it with its interval cut at the bounds of what is possible, for display; t intervals know of none.
+
+    A mean that is out of bounds shows that these are not its bounds: nothing is cut then.
+    """
+    if bounds is None or estimate.low is None or estimate.high is None:
+        return estimate
+    least, greatest = bounds
+    if not least <= estimate.mean <= greatest:
+        return estimate
+    return replace(estimate, low=max(least, estimate.low), high=min(greatest, estimate.high))
 
 
 def verdict(difference: PairedDifference | None, direction: Direction | None) -> Verdict:

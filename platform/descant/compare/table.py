@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from descant.compare.compare import Comparison
+from descant.compare.results import Comparison
 from descant.report.rows import cost_sections, heads, metric_sections
 from descant.report.sentences import findings
 

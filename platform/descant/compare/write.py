@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from descant.compare.compare import Comparison
+from descant.compare.results import Comparison
 from descant.report.comparison_figures import curves_figure, differences_figure
 from descant.report.drawing import save
 from descant.report.files import write_atomic

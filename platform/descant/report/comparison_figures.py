@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from descant.compare.statistics import Estimate, mean_interval
-from descant.report.drawing import FAINT, colour, drawing, epoch_axis, line, panels
+from descant.compare.statistics import Estimate, mean_interval, within
+from descant.report.drawing import FAINT, colour, drawing, epoch_axis, line, panels, wrapped
+from descant.report.numbers import same
 from descant.report.rows import metrics, short, tasks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from descant.compare.compare import ArmResult, Cell, Comparison
+    from descant.compare.results import ArmResult, Cell, Comparison
 
 
 def curves_figure(comparison: Comparison) -> Figure | None:
@@ -31,7 +32,7 @@ def curves_figure(comparison: Comparison) -> Figure | None:
             for position, arm in enumerate(comparison.arms):
                 _draw_curve(axis, arm_curve(arm, task, metric), position, arm.name)
             axis.set_title(f"{task}: {metric}")
-            axis.set_ylabel(f"{metric} on validation")
+            axis.set_ylabel("mean over seeds")
             epoch_axis(axis)
         handles, labels = axes[0].get_legend_handles_labels()
         columns = max(1, min(len(labels), 110 // (8 + max(map(len, labels), default=1))))
@@ -45,12 +46,13 @@ def differences_figure(comparison: Comparison) -> Figure | None:
     None when there is no pair at all.
     """
     arms = comparison.arms[1:]
-    drawn = [(t, m) for t, m in metrics(comparison) if any(_difference(arm, t, m) for arm in arms)]
+    drawn = _apart(comparison)
     if not drawn:
         return None
     with drawing():
         figure, axes = panels(len(drawn), height_in=1.25 + 0.32 * len(arms))
         for position, (axis, (task, metric)) in enumerate(zip(axes, drawn, strict=True)):
+            title = f"{task}: {' = '.join(drawn[task, metric])}".replace("_", " ")
             for row, arm in enumerate(arms):
                 _draw_difference(axis, comparison.baseline, arm, task, metric, row)
             axis.axvline(0.0, color=FAINT, linewidth=1.2)
@@ -58,7 +60,7 @@ def differences_figure(comparison: Comparison) -> Figure | None:
             axis.set_ylim(len(arms) - 0.4, -0.6)
             axis.margins(x=0.1)
             axis.grid(axis="y", visible=False)
-            axis.set_title(f"{task}: {metric}".replace("_", " "), fontsize="medium")
+            axis.set_title(wrapped(title), fontsize="medium")
             axis.set_xlabel(_difference_label(comparison, task, metric))
     return figure
 
@@ -66,11 +68,29 @@ def differences_figure(comparison: Comparison) -> Figure | None:
 def arm_curve(arm: ArmResult, task: str, metric: str) -> dict[float, Estimate]:
     """Return the mean over the arm's seeds with its interval at each epoch that any of them reached."""
     epochs: dict[float, list[float]] = {}
+    bounds = next((run.bounds(task, metric) for run in arm.runs.values()), None)
     for run in arm.runs.values():
         for epoch, value in run.curve("validation", task, metric).items():
             epochs.setdefault(epoch, []).append(value)
     estimates = {epoch: mean_interval(values) for epoch, values in sorted(epochs.items())}
-    return {epoch: estimate for epoch, estimate in estimates.items() if estimate is not None}
+    return {epoch: within(estimate, bounds) for epoch, estimate in estimates.items() if estimate is not None}
+
+
+def _apart(comparison: Comparison) -> dict[tuple[str, str], list[str]]:
+    """Return (task, metric) to draw, each with the metrics of its task that have the same numbers in every run."""
+    drawn: dict[tuple[str, str], list[str]] = {}
+    for task, metric in metrics(comparison):
+        if not any(_difference(arm, task, metric) for arm in comparison.arms[1:]):
+            continue
+        values = _values(comparison, task, metric)
+        known = (key for key in drawn if key[0] == task and same(values, _values(comparison, *key)))
+        drawn.setdefault(next(known, (task, metric)), []).append(metric)
+    return drawn
+
+
+def _values(comparison: Comparison, task: str, metric: str) -> dict[tuple[str, int], float | None]:
+    cells = ((arm.name, _cell(arm, task, metric)) for arm in comparison.arms)
+    return {(arm, seed): value for arm, cell in cells if cell for seed, value in cell.values.items()}
 
 
 def _narrow(arm: str) -> str:
@@ -92,9 +112,12 @@ def _draw_curve(axis: Axes, estimates: dict[float, Estimate], position: int, lab
 
 def _draw_difference(axis: Axes, baseline: ArmResult, arm: ArmResult, task: str, metric: str, row: int) -> None:
     cell, base = _cell(arm, task, metric), _cell(baseline, task, metric)
-    if cell is None or base is None or cell.difference is None:
+    if cell is None or base is None or cell.shown_difference is None:
         return
-    difference, shade = cell.difference, colour(row + 1)  # the arm's colour in the curves: the baseline has the first
+    difference, shade = (
+        cell.shown_difference,
+        colour(row + 1),
+    )  # the arm's colour in the curves: the baseline has the first
     pairs = [
         value - reference
         for seed, value in cell.values.items()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from descant.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,13 +95,17 @@ def epoch_axis(axis: Axes) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
+def wrapped(title: str) -> str:
+    """Return a title in lines that fit a panel of half the figure's width."""
+    return "\n".join(textwrap.wrap(title, 34, break_long_words=False))
+
+
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure on white, as SVG or PNG by the path's ending, under a temporary name first."""
-    temporary = path.with_name(f".{path.name}")
+    """Write a figure on white, as SVG or PNG by the path's ending, whole or not at all."""
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    with drawing():
-        figure.savefig(temporary, format=path.suffix[1:], facecolor="white", metadata=metadata)
-    return temporary.replace(path)
+    with drawing(), whole_file(path) as file:
+        figure.savefig(file, format=path.suffix[1:], facecolor="white", metadata=metadata)
+    return path
 
 
 def inline_svg(figure: Figure, prefix: str, title: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from descant.errors import UserError
+from descant.files import write_text
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -18,21 +17,19 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{str(path)!r} is not JSON ({error}): mend the file or take another run.") from error
+        raise UserError(f"{str(path)!r} is not JSON ({error}): mend the file or take another run") from error
     if not isinstance(content, dict):
-        raise UserError(f"{str(path)!r} holds no JSON object: mend the file or take another run.")
+        raise UserError(f"{str(path)!r} holds no JSON object: mend the file or take another run")
     return content
 
 
+def shown(path: Path) -> str:
+    """Return a path as it is printed: relative to the working directory where it lies in it."""
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
+
+
 def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old or the whole new one, never a part."""
+    """Write a text file, whole or not at all, and make the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_text(path, text)

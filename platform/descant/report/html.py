@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from descant.report.files import write_atomic
-from descant.report.numbers import DASH, duration, number, whole
-from descant.report.page import Content, Markup, element, figure, folded, page, table
+from descant.report.numbers import DASH, counted, duration, number, whole
+from descant.report.page import Content, Markup, element, figure, folded, page, picture, table
 from descant.report.rows import Section, cost_sections, heads, metric_sections
 from descant.report.run_folder import RunRecord, read_run
 from descant.report.sentences import INTERVAL_NOTE, findings
 
 if TYPE_CHECKING:
-    from descant.compare.compare import Comparison
+    from descant.compare.results import Comparison
 
 REPORT = "report.html"
+CHANCE_NOTE = (
+    "Chance is what always answering the same reaches: for an accuracy the share of the commonest class of the "
+    "training split, for a balanced accuracy one over the number of classes."
+)
 
 
 def write_run_report(folder: Path) -> Path:
@@ -42,23 +46,50 @@ def write_comparison_report(comparison: Comparison, folder: Path, title: str = "
 
 
 def _run_body(run: RunRecord) -> list[Markup]:
-    from descant.report.drawing import inline_svg
-    from descant.report.run_figures import task_figures, weights_figure
-
     body = [element("h1", f"Run {run.folder.name}"), _headline(run), _run_facts(run)]
-    body += [element("h2", "Results"), _results(run), element("h2", "Curves")]
-    for position, (task, drawn) in enumerate(task_figures(run).items()):
-        role = str(run.tasks[task].get("role", ""))
-        body.append(element("h3", f"{task} ({role})" if role else task))
-        body.append(figure(inline_svg(drawn, f"task{position}", html.escape(f"curves of {task}"))))
-    weights = weights_figure(run)
-    if weights is not None:
-        body += [element("h3", "Weights"), figure(inline_svg(weights, "weights", "weights of the tasks' losses"))]
-    body.append(element("p", "The dashed line marks the best epoch: its checkpoint gives the results.", "soft"))
+    body += [element("h2", "Results"), _results(run), element("h2", "Curves"), *_curves(run)]
+    body += _pictures(run)
     body += [element("h2", "Data"), _data(run), element("h2", "How it was made")]
     body.append(folded("Recipe", _yaml(run.recipe)))
     body.append(folded("Environment", json.dumps(run.environment, indent=2, ensure_ascii=False)))
     return body
+
+
+def _curves(run: RunRecord) -> list[Markup]:
+    from descant.report.drawing import inline_svg
+    from descant.report.run_figures import course_figure, task_figures
+
+    body: list[Markup] = []
+    for position, (task, drawn) in enumerate(task_figures(run).items()):
+        known = [str(run.tasks[task].get("role", "")), _weight(run, task)]
+        told = ", ".join(filter(None, known))
+        body.append(element("h3", f"{task} ({told})" if told else task))
+        body.append(figure(inline_svg(drawn, f"task{position}", html.escape(f"curves of {task}"))))
+    if body:
+        body.append(element("p", "The dashed line marks the best epoch: its checkpoint gives the results.", "soft"))
+    course = course_figure(run)
+    if course is not None:
+        caption = "Means per epoch. Speed and waiting are of training alone, without the evaluations."
+        svg = inline_svg(course, "course", "learning rate, speed and waiting for data")
+        body += [element("h3", "How the training went"), figure(svg, caption)]
+    return body
+
+
+def _weight(run: RunRecord, task: str) -> str:
+    """Tell the weight of a task's loss where it stayed the same; a figure tells it where it did not."""
+    weights = set(run.curve("train", task, "weight").values())
+    return f"weight {whole(weights.pop())}" if len(weights) == 1 else ""
+
+
+def _pictures(run: RunRecord) -> list[Markup]:
+    """Show the latest picture of each task that gives its input back."""
+    body: list[Markup] = []
+    for task in run.tasks:
+        path = run.folder / "pictures" / f"{task}.png"
+        if path.is_file():
+            caption = f"{task}, a row per sample: the input left, its reconstruction right, at the latest evaluation."
+            body.append(picture(path.read_bytes(), caption))
+    return [element("h2", "Pictures"), *body] if body else []
 
 
 def _headline(run: RunRecord) -> Markup:
@@ -81,9 +112,10 @@ def _run_facts(run: RunRecord) -> Markup:
         duration(run.summary.get("wall_s")),
         f"{number(run.summary.get('throughput_samples_s'))} samples/s",
     ]
-    facts += [f"resumed {resumed} time{'s' if resumed > 1 else ''}"] if resumed else []
-    facts += [f"{run.broken_lines} unreadable line(s) in metrics.jsonl"] if run.broken_lines else []
-    return element("p", " · ".join(facts), "soft")
+    facts += [f"resumed {counted(resumed, 'time')}"] if resumed else []
+    facts += [f"{counted(run.broken_lines, 'unreadable line')} in metrics.jsonl"] if run.broken_lines else []
+    counts = "Time and samples/s count training with its evaluations, without the start-up."
+    return element("p", [" · ".join(facts), Markup("<br>"), counts], "soft")
 
 
 def _results(run: RunRecord) -> Markup:
@@ -97,7 +129,9 @@ def _results(run: RunRecord) -> Markup:
     head = ["task", "role", "metric", "validation", "test", "chance", "stopped"]
     dropped = [column for column in (5, 6) if not any(row[column].strip(DASH) for row in rows)]
     kept = [column for column in range(len(head)) if column not in dropped]
-    return table([head[i] for i in kept], [[row[i] for i in kept] for row in rows], range(3, 6 - (5 in dropped)))
+    numbers_at = range(3, 6 - (5 in dropped))
+    note = "" if 5 in dropped else CHANCE_NOTE
+    return table([head[i] for i in kept], [[row[i] for i in kept] for row in rows], numbers_at, note)
 
 
 def _stopped(described: Mapping[str, Any]) -> str:
@@ -134,7 +168,7 @@ def _comparison_body(comparison: Comparison, title: str) -> list[Markup]:
         body += [element("h2", f"Difference from {comparison.baseline.name}"), figure(svg, caption)]
     if curves is not None:
         svg = inline_svg(curves, "curves", "validation curves per arm")
-        caption = "Mean over seeds; the band is the 95 % interval of the mean at each epoch."
+        caption = "On the validation split: mean over seeds; the band is the 95 % interval of the mean at each epoch."
         body += [element("h2", "Curves"), figure(svg, caption)]
     body += [element("h2", "Cost"), _cost_table(comparison)]
     return [*body, *_runs(comparison)]
@@ -156,14 +190,17 @@ def _comparison_table(comparison: Comparison) -> Markup:
 
 
 def _cost_table(comparison: Comparison) -> Markup:
-    note = "Runs that shared a machine slowed each other down: read times as a comparison of arms only."
+    note = (
+        "Both count training with its evaluations, without the start-up. Runs that shared a machine slowed each other "
+        "down: read times as a comparison of arms only."
+    )
     return _sections(comparison, cost_sections(comparison), note)
 
 
 def _sections(comparison: Comparison, sections: list[Section], note: str) -> Markup:
     rows: list[list[Content]] = []
     for section in sections:
-        rows.append([element("strong", section.title), *[""] * 5])
+        rows.append([element("strong", section.title)])
         rows += [[*row.texts, _verdict(row.verdict)] for row in section.rows]
     return table(heads(comparison), rows, range(1, 5), note)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 MINUS, DASH, INFINITY = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{INFINITY}"
 
@@ -28,7 +29,10 @@ def interval(
     """Return ``mean [low, high]`` with ``decimals`` or those the interval asks for; without one the mean alone."""
     if mean is None or low is None or high is None:
         return number(mean, signed, decimals)
-    decimals = decimals_of([(high - low) / 2]) if decimals is None else decimals
+    if decimals is None:
+        decimals = decimals_of([(high - low) / 2])
+    if decimals is None:
+        decimals = _decimals(max(abs(mean), 0.1))  # an interval without width
     mean_text, low_text, high_text = (number(value, signed, decimals) for value in (mean, low, high))
     return f"{mean_text} [{low_text}, {high_text}]"
 
@@ -39,6 +43,15 @@ def decimals_of(halves: Sequence[float]) -> int | None:
     return max(0, 1 - math.floor(math.log10(told[len(told) // 2]))) if told else None
 
 
+def same(one: Mapping[Any, float | None], other: Mapping[Any, float | None]) -> bool:
+    """Say whether two curves are the same numbers but for their rounding; two without numbers are not."""
+    return bool(one) and one.keys() == other.keys() and all(_near(one[at], other[at]) for at in one)
+
+
+def _near(one: float | None, other: float | None) -> bool:
+    return one is other if one is None or other is None else math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-9)
+
+
 def whole(value: float | int | None) -> str:
     """Return a count, an epoch or a number of passes: whole where it is, else with its digits."""
     return number(value, decimals=0) if value is not None and float(value).is_integer() else number(value)
@@ -47,6 +60,11 @@ def whole(value: float | int | None) -> str:
 def _decimals(size: float) -> int:
     steps = ((1000, 0), (100, 1), (10, 2), (0.1, 3))
     return next((decimals for least, decimals in steps if size >= least), 4 if size else 0)
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a count with its noun: ``1 time``, ``2 times``."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def probability(p: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
 p { margin: .4rem 0; max-width: 46rem; }
 .lead { font-size: 1.2rem; }
 .soft, figcaption, caption { color: var(--soft); font-size: .9rem; }
+figcaption { margin-top: .3rem; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .93rem; }
@@ -29,6 +31,7 @@ thead th { color: var(--soft); font-weight: 600; }
 tbody th { font-weight: 500; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 figure { margin: .5rem 0 1rem; } figure svg { display: block; width: 100%; max-width: 800px; height: auto; }
+figure img { display: block; max-width: 100%; height: auto; }
 details { margin: .6rem 0; } summary { cursor: pointer; }
 pre { background: var(--tint); padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; line-height: 1.45;
   border-radius: 4px; }
@@ -60,21 +63,33 @@ def element(tag: str, content: Content | Iterable[Content], css: str = "") -> Ma
 def table(
     head: Sequence[str], rows: Iterable[Sequence[Content]], numbers: Iterable[int] = (), note: str = ""
 ) -> Markup:
-    """Return a table whose first column names the rows; the columns counted in ``numbers`` are set as numbers."""
+    """Return a table whose first column names the rows; the columns counted in ``numbers`` are set as numbers.
+
+    A row of a single cell goes over all columns: it names the rows that follow.
+    """
     right = set(numbers)
     heads = [element("th", text, "number" if i in right else "") for i, text in enumerate(head)]
     body = []
     for row in rows:
         cells = [element("td" if i else "th", cell, "number" if i in right else "") for i, cell in enumerate(row)]
+        if len(row) == 1:
+            cells = [Markup(f'<th colspan="{len(head)}">{escaped(row[0])}</th>')]
         body.append(element("tr", cells))
     caption = [element("caption", note)] if note else []
     parts = [*caption, element("thead", element("tr", heads)), element("tbody", body)]
     return element("div", element("table", parts), "wide")
 
 
-def figure(svg: str, caption: str = "") -> Markup:
-    """Return a figure around an SVG element."""
-    return element("figure", [Markup(svg), *([element("figcaption", caption)] if caption else [])])
+def figure(drawing: str, caption: str = "") -> Markup:
+    """Return a figure around an SVG or image element."""
+    return element("figure", [Markup(drawing), *([element("figcaption", caption)] if caption else [])])
+
+
+def picture(png: bytes, caption: str) -> Markup:
+    """Return a figure around a PNG that becomes a part of the page; the caption is read to those who do not see it."""
+    data = base64.b64encode(png).decode("ascii")
+    image = f'<img src="data:image/png;base64,{data}" alt="{html.escape(caption)}">'
+    return figure(image, caption)
 
 
 def folded(title: str, text: str) -> Markup:

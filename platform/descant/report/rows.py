@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from descant.report.numbers import decimals_of, interval, number, probability
 
 if TYPE_CHECKING:
-    from descant.compare.compare import Cell, Comparison
+    from descant.compare.results import Cell, Comparison
 
 COST_LABELS = {"wall_s": "wall time (s)", "throughput_samples_s": "samples per second"}
 
@@ -54,16 +54,21 @@ def metric_sections(comparison: Comparison) -> list[Section]:
     """Return a section per task and metric, the main metric's first."""
     sections = []
     for task, metric in metrics(comparison):
-        cells = {arm.name: cell for arm in comparison.arms if (cell := arm.tasks.get(task, {}).get(metric))}
+        cells = _cells(comparison, task, metric)
         split = next(iter(cells.values())).split
-        sections.append(_section(f"{task} {metric} ({split})", cells, comparison))
+        sections.append(Section(f"{task} {metric} ({split})", tuple(_rows(cells, comparison).values())))
     return sections
+
+
+def main_rows(comparison: Comparison) -> dict[str, Row]:
+    """Return the rows of the main metric by arm."""
+    return _rows(_cells(comparison, *comparison.main), comparison)
 
 
 def cost_sections(comparison: Comparison) -> list[Section]:
     """Return a section per cost of an arm."""
     return [
-        _section(label, {arm.name: arm.cost[cost] for arm in comparison.arms}, comparison)
+        Section(label, tuple(_rows({arm.name: arm.cost[cost] for arm in comparison.arms}, comparison).values()))
         for cost, label in COST_LABELS.items()
     ]
 
@@ -73,17 +78,21 @@ def short(key: str) -> str:
     return ".".join(key.split(".")[-2:])
 
 
-def _section(title: str, cells: dict[str, Cell], comparison: Comparison) -> Section:
-    """Make the rows with one number of decimals for all, so that they can be compared at a glance."""
+def _cells(comparison: Comparison, task: str, metric: str) -> dict[str, Cell]:
+    return {arm.name: cell for arm in comparison.arms if (cell := arm.tasks.get(task, {}).get(metric))}
+
+
+def _rows(cells: dict[str, Cell], comparison: Comparison) -> dict[str, Row]:
+    """Make the rows by arm with one number of decimals for all, so that they can be compared at a glance."""
     labels = _labels(comparison)[1]
-    bounded = [part for cell in cells.values() for part in (cell.estimate, cell.difference) if part is not None]
+    bounded = [part for cell in cells.values() for part in (cell.shown_estimate, cell.shown_difference) if part]
     halves = [(part.high - part.low) / 2 for part in bounded if part.low is not None and part.high is not None]
     decimals = decimals_of(halves)
-    return Section(title, tuple(Row(_texts(labels[arm], cell, decimals), cell.verdict) for arm, cell in cells.items()))
+    return {arm: Row(_texts(labels[arm], cell, decimals), cell.verdict) for arm, cell in cells.items()}
 
 
 def _texts(label: str, cell: Cell, decimals: int | None) -> tuple[str, str, str, str, str]:
-    estimate, change = cell.estimate, cell.difference
+    estimate, change = cell.shown_estimate, cell.shown_difference
     return (
         label,
         str(estimate.n if estimate else 0),

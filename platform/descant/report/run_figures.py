@@ -1,82 +1,108 @@
-"""Figures of one run: losses, metrics and weights of its tasks over the epochs."""
+"""Figures of one run: losses and metrics of its tasks over the epochs, and how the training went."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from descant.report.drawing import FAINT, colour, drawing, epoch_axis, panels
+from descant.report.drawing import FAINT, colour, drawing, epoch_axis, panels, wrapped
+from descant.report.numbers import same
 from descant.report.run_folder import Curve, RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+COURSE = {  # metric of the training rows that belong to no task -> title and what the axis counts
+    "learning_rate": ("learning rate", "at the epoch's start"),
+    "gradient_norm": ("norm of the gradient", "before clipping"),
+    "throughput_samples_s": ("training speed", "samples per second"),
+    "data_wait_share": ("waiting for data", "share of training time"),
+}
+
 
 def task_figures(run: RunRecord) -> dict[str, Figure]:
-    """Return one figure per task, the main task's first: its loss on both splits and a panel per metric."""
+    """Return one figure per task, the main task's first: its loss on both splits and a panel per metric.
+
+    Metrics whose curves are the same numbers share a panel, whose title names them all.
+    """
     figures = {}
     for task in run.tasks:
-        metrics = [name for name in run.names("validation", task) if name != "loss"]
-        train, validation = run.curve("train", task, "loss"), run.curve("validation", task, "loss")
-        if not (train or validation or metrics):
+        train = run.curve("train", task, "loss")
+        drawn = _apart({name: run.curve("validation", task, name) for name in ["loss", *run.names("validation", task)]})
+        if not (train or any(curve for _, curve in drawn)):
             continue
         with drawing():
-            figure, axes = panels(1 + len(metrics))
-            _loss_panel(axes[0], train, validation, _best_epoch(run))
-            for axis, metric in zip(axes[1:], metrics, strict=True):
-                _metric_panel(axis, run, task, metric)
+            figure, axes = panels(len(drawn))
+            for axis, (names, curve) in zip(axes, drawn, strict=True):
+                loss = names[0] == "loss"
+                _draw(axis, {"train": train if loss else {}, "validation": curve})
+                _mark_best(axis, run)
+                axis.set_title(wrapped(" = ".join(names)))
+                axis.set_ylabel(_better("per sample" if loss else "on validation", run.direction(task, names[0])))
         figures[task] = figure
     return figures
 
 
-def weights_figure(run: RunRecord) -> Figure | None:
-    """Return each task's loss weight over the epochs; None when no weight was recorded."""
-    curves = {task: curve for task in run.tasks if (curve := run.curve("train", task, "weight"))}
-    if not curves:
+def course_figure(run: RunRecord) -> Figure | None:
+    """Return how the training went: learning rate, weights where they vary, speed, waiting for data; None without."""
+    curves = {metric: curve for metric in COURSE if (curve := run.curve("train", None, metric))}
+    weights = weight_curves(run)
+    varies = any(len(set(curve.values())) > 1 for curve in weights.values())
+    if not curves and not varies:
         return None
     with drawing():
-        figure, (axis,) = panels(1, columns=1, height_in=2.4)
-        for position, (task, curve) in enumerate(curves.items()):
-            axis.plot(list(curve), list(curve.values()), color=colour(position), label=task, marker=_marker(curve))
-        axis.set_title("weight of each task's loss")
-        axis.set_ylabel("weight (mean per epoch)")
-        axis.set_ylim(bottom=min(0.0, *(value for curve in curves.values() for value in curve.values())))
-        epoch_axis(axis)
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        figure, axes = panels(len(curves) + varies)
+        for axis, (metric, curve) in zip(axes, curves.items(), strict=False):
+            title, counts = COURSE[metric]
+            _draw(axis, {title: curve})
+            _label(axis, title, counts)
+        if varies:
+            _draw(axes[-1], weights)
+            _label(axes[-1], "weights of the tasks' losses", "mean per epoch")
     return figure
 
 
-def _loss_panel(axis: Axes, train: Curve, validation: Curve, best: float | None) -> None:
-    for position, (split, curve) in enumerate((("train", train), ("validation", validation))):
-        if curve:
-            axis.plot(list(curve), list(curve.values()), color=colour(position), label=split, marker=_marker(curve))
-    _mark_best(axis, best)
-    axis.set_title("loss")
-    axis.set_ylabel("loss per sample")
+def weight_curves(run: RunRecord) -> dict[str, Curve]:
+    """Return the weight of each task's loss over the epochs, of the tasks for which one was recorded."""
+    return {task: curve for task in run.tasks if (curve := run.curve("train", task, "weight"))}
+
+
+def _apart(curves: dict[str, Curve]) -> list[tuple[list[str], Curve]]:
+    """Return the curves with the names of all that are the same numbers."""
+    groups: list[tuple[list[str], Curve]] = []
+    for name, curve in curves.items():
+        names = next((names for names, other in groups if same(curve, other)), None)
+        if names is None:
+            groups.append(([name], curve))
+        else:
+            names.append(name)
+    return groups
+
+
+def _draw(axis: Axes, curves: dict[str, Curve]) -> None:
+    """Draw curves by name over the epochs, each name in its colour, with a legend where there are several."""
+    drawn = {name: curve for name, curve in curves.items() if curve}
+    for position, name in enumerate(curves):
+        if name in drawn:
+            marker = "o" if len(drawn[name]) < 4 else ""  # a line of few points would say little
+            axis.plot(list(drawn[name]), list(drawn[name].values()), color=colour(position), label=name, marker=marker)
     epoch_axis(axis)
-    axis.legend()
+    if len(drawn) > 1:
+        axis.legend()
 
 
-def _metric_panel(axis: Axes, run: RunRecord, task: str, metric: str) -> None:
-    curve = run.curve("validation", task, metric)
-    axis.plot(list(curve), list(curve.values()), color=colour(1), marker=_marker(curve))
-    _mark_best(axis, _best_epoch(run))
-    axis.set_title(metric)
-    better = {"max": "higher is better", "min": "lower is better"}.get(run.direction(task, metric) or "", "")
-    axis.set_ylabel(f"{metric} on validation" + (f"\n({better})" if better else ""))
-    epoch_axis(axis)
+def _better(counts: str, direction: str | None) -> str:
+    better = {"max": "higher is better", "min": "lower is better"}.get(direction or "")
+    return f"{counts}\n({better})" if better else counts
 
 
-def _best_epoch(run: RunRecord) -> float | None:
+def _label(axis: Axes, title: str, counts: str) -> None:
+    axis.set_title(title)
+    axis.set_ylabel(counts)
+    axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
+
+
+def _mark_best(axis: Axes, run: RunRecord) -> None:
     epoch = (run.summary.get("main") or {}).get("epoch")
-    return None if epoch is None else float(epoch)
-
-
-def _mark_best(axis: Axes, epoch: float | None) -> None:
     if epoch is not None:
-        axis.axvline(epoch, color=FAINT, linewidth=1.0, linestyle=(0, (4, 3)))
-
-
-def _marker(curve: Curve) -> str:
-    """Show the points of a curve so short that its line alone would say little."""
-    return "o" if len(curve) < 4 else ""
+        axis.axvline(float(epoch), color=FAINT, linewidth=1.0, linestyle=(0, (4, 3)))

@@ -14,6 +14,12 @@ from descant.errors import UserError
 from descant.report.files import read_object
 
 Curve = dict[float, float]  # epoch -> value
+Bounds = tuple[float, float]  # the least and the greatest value that a metric can have
+BOUNDS: dict[str, Bounds] = {
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "failure_rate"), (0.0, 1.0)),
+    **dict.fromkeys(("mean_error", "mean_absolute_error", "mean_squared_error"), (0.0, math.inf)),
+}
+"""Of the built-in metrics; a loss may be anything."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class RunRecord:
     """What one run left behind.
 
     ``rows`` are the lines of metrics.jsonl in order; ``broken_lines`` counts the lines that could not be read (a killed
-    writer leaves at most its last one).
+    writer leaves at most its last one). ``data`` is dataset.json, as it was when the run began.
     """
 
     folder: Path
@@ -30,6 +36,7 @@ class RunRecord:
     summary: Mapping[str, Any]
     rows: tuple[Mapping[str, Any], ...]
     broken_lines: int
+    data: Mapping[str, Any]
 
     @property
     def seed(self) -> int:
@@ -39,6 +46,11 @@ class RunRecord:
     @property
     def status(self) -> str:
         return str(self.summary.get("status", "without a summary"))
+
+    @property
+    def data_fingerprint(self) -> str:
+        """The data set's fingerprint, empty where the run does not say."""
+        return str(self.data.get("fingerprint", ""))
 
     @property
     def main(self) -> tuple[str, str]:
@@ -56,6 +68,10 @@ class RunRecord:
         """Return "max" or "min", None where the run does not say; a loss is always to be made small."""
         given = (self.tasks.get(task, {}).get("directions") or {}).get(metric)
         return str(given) if given else ("min" if metric == "loss" else None)
+
+    def bounds(self, task: str, metric: str) -> Bounds | None:
+        """Return the least and the greatest value that a metric can have, None where that is not known."""
+        return BOUNDS.get(metric) if self.tasks.get(task) else None
 
     def curve(self, split: str, task: str | None, metric: str) -> Curve:
         """Return the value per epoch: the sample-weighted mean of the epoch's rows, by step the latest row.
@@ -92,7 +108,7 @@ def read_run(folder: Path) -> RunRecord:
         UserError: the folder is no run, or one of its files is not what the run contract says.
     """
     if not is_run(folder):
-        raise UserError(f"{str(folder)!r} is no run folder: it lacks recipe.yaml and summary.json or metrics.jsonl.")
+        raise UserError(f"{str(folder)!r} is no run folder: it lacks recipe.yaml and summary.json or metrics.jsonl")
     rows, broken = _read_rows(folder / "metrics.jsonl")
     return RunRecord(
         folder=folder,
@@ -101,6 +117,7 @@ def read_run(folder: Path) -> RunRecord:
         summary=read_object(folder / "summary.json"),
         rows=tuple(rows),
         broken_lines=broken,
+        data=read_object(folder / "dataset.json"),
     )
 
 
@@ -127,9 +144,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # OmegaConf passes on the YAML reader's own classes
-        raise UserError(f"{str(path)!r} is not YAML ({error}): mend the file or take another run.") from error
+        raise UserError(f"{str(path)!r} is not YAML ({error}): mend the file or take another run") from error
     if not isinstance(content, dict):
-        raise UserError(f"{str(path)!r} holds no YAML mapping: mend the file or take another run.")
+        raise UserError(f"{str(path)!r} holds no YAML mapping: mend the file or take another run")
     return {str(key): value for key, value in content.items()}
 
 

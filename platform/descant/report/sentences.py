@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from descant.report.numbers import interval
+from descant.report.numbers import counted
+from descant.report.rows import main_rows
 
 if TYPE_CHECKING:
-    from descant.compare.compare import ArmResult, Cell, Comparison
+    from descant.compare.results import ArmResult, Cell, Comparison
 
 INTERVAL_NOTE = (
     "Mean over seeds [95 % t interval]; difference from the baseline over the seeds that both have, with its 95 % "
@@ -17,29 +19,25 @@ INTERVAL_NOTE = (
 
 
 def findings(comparison: Comparison) -> list[str]:
-    """Say what the baseline reached in the main metric, then of each other arm how it differs."""
+    """Say what the baseline reached in the main metric, then of each other arm how it differs, then the notes."""
     task, metric = comparison.main
-    cell = _main_cell(comparison, comparison.baseline)
-    estimate = cell.estimate if cell else None
-    if cell is None or estimate is None:
-        return [f"The baseline {comparison.baseline.name} has no value of {task} {metric}."]
-    value = interval(estimate.mean, estimate.low, estimate.high)
-    said = [f"Baseline {comparison.baseline.name}: {task} {metric} {value} on {cell.split} ({_count(estimate.n)})."]
-    return said + [_finding(comparison, arm) for arm in comparison.arms[1:]]
+    name, cell = comparison.baseline.name, _main_cell(comparison, comparison.baseline)
+    if cell is None or cell.estimate is None:
+        said = [f"The baseline {name} has no value of {task} {metric}."]
+    else:
+        texts = {arm: row.texts for arm, row in main_rows(comparison).items()}
+        seeds = counted(cell.estimate.n, "seed")
+        said = [f"Baseline {name}: {task} {metric} {texts[name][2]} on {cell.split} ({seeds})."]
+        said += [_finding(comparison, arm, texts.get(arm.name, "")) for arm in comparison.arms[1:]]
+    return [*said, *comparison.notes]
 
 
-def _finding(comparison: Comparison, arm: ArmResult) -> str:
+def _finding(comparison: Comparison, arm: ArmResult, texts: Sequence[str]) -> str:
     cell = _main_cell(comparison, arm)
-    difference = cell.difference if cell else None
-    if cell is None or difference is None:
+    if cell is None or cell.difference is None:
         return f"{arm.name}: it shares no finished seed with the baseline."
-    change = interval(difference.mean, difference.low, difference.high, signed=True)
-    return f"{arm.name}: {cell.verdict}, {change} ({_count(difference.n)})."
+    return f"{arm.name}: {cell.verdict}, {texts[3]} ({counted(cell.difference.n, 'seed')})."
 
 
 def _main_cell(comparison: Comparison, arm: ArmResult) -> Cell | None:
     return arm.tasks.get(comparison.main[0], {}).get(comparison.main[1])
-
-
-def _count(seeds: int) -> str:
-    return "1 seed" if seeds == 1 else f"{seeds} seeds"

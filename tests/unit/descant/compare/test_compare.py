@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from descant.compare import compare_runs, group_runs
-from descant.compare.compare import flat
 from descant.errors import UserError
+from descant.report.rows import metric_sections
+from descant.report.sentences import findings
 from unit.descant.compare.stand_in import genre_recipe, write_run
 
 Arms = dict[str, dict[int, Path]]
@@ -93,5 +94,37 @@ def test_given_runs_are_grouped_by_recipe_but_for_seed_and_place(arms: Arms) -> 
         group_runs(folders)
 
 
-def test_flat_keeps_empty_mappings() -> None:
-    assert flat({"a": {"b": 1, "c": {}}, "d": [1]}) == {"a.b": 1, "a.c": {}, "d": [1]}
+def test_runs_with_other_shares_of_the_machine_are_of_one_arm(arms: Arms) -> None:
+    for seed, folder in arms["weight=0"].items():
+        recipe = json.loads((folder / "recipe.yaml").read_text())
+        recipe["trainer"]["loader_workers"] = seed
+        (folder / "recipe.yaml").write_text(json.dumps(recipe))
+    assert len(group_runs([folder for runs in arms.values() for folder in runs.values()])) == 2
+
+
+def test_intervals_are_shown_within_what_is_possible_and_kept_whole_in_json(arms: Arms) -> None:
+    for seed, folder in arms["weight=0"].items():
+        edit(folder, lambda summary, seed=seed: summary["tasks"]["genre"]["test"].update(accuracy=float(seed % 2)))
+    cell = compare_runs(arms).baseline.tasks["genre"]["accuracy"]
+    assert cell.shown_estimate is not None and cell.estimate is not None and cell.estimate.low is not None
+    assert cell.shown_estimate.low == 0.0 and cell.estimate.low < 0.0 and cell.to_json()["low"] == cell.estimate.low
+    loss = compare_runs(arms).baseline.tasks["genre"]["loss"]
+    assert loss.shown_estimate == loss.estimate, "a loss may be anything"
+
+
+def test_runs_on_different_data_are_said_to_be(arms: Arms) -> None:
+    folders = [folder for runs in arms.values() for folder in runs.values()]
+    for folder in folders:
+        (folder / "dataset.json").write_text(json.dumps({"fingerprint": "aa"}))
+    assert compare_runs(arms).notes == ()
+    (folders[0] / "dataset.json").write_text(json.dumps({"fingerprint": "bb"}))
+    comparison = compare_runs(arms)
+    assert findings(comparison)[-1].startswith("These runs were made on different data sets, 'data/music' (bb), ")
+    assert comparison.to_json()["notes"] == list(comparison.notes)
+
+
+def test_sentences_have_the_table_s_numbers(arms: Arms) -> None:
+    comparison = compare_runs({arm: {seed: runs[seed] for seed in (0, 1)} for arm, runs in arms.items()})
+    baseline, other = metric_sections(comparison)[0].rows
+    said = findings(comparison)
+    assert baseline.texts[2] in said[0] and other.texts[3] in said[1]

@@ -3,11 +3,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from descant.compare.statistics import finite, mean_interval, paired_difference, t_quantile, verdict
+from descant.compare.statistics import finite, mean_interval, paired_difference, t_quantile, verdict, within
 
 numbers = st.floats(-1e3, 1e3).map(lambda value: round(value, 6))
 samples = st.lists(numbers, min_size=2, max_size=12)
@@ -27,6 +27,7 @@ def test_quantiles_are_those_of_printed_tables(degrees: int, printed: float) -> 
     assert t_quantile(degrees) == pytest.approx(printed, abs=5e-4)
 
 
+@settings(deadline=None)  # the first call imports scipy
 @given(samples, st.data())
 def test_the_pairs_agree_with_scipy(values: list[float], data: st.DataObject) -> None:
     others = data.draw(st.lists(numbers, min_size=len(values), max_size=len(values)))
@@ -41,6 +42,7 @@ def test_the_pairs_agree_with_scipy(values: list[float], data: st.DataObject) ->
     assert (ours.low, ours.high) == pytest.approx((bounds.low, bounds.high), rel=1e-6, abs=1e-6)
 
 
+@settings(deadline=None)  # the first call imports scipy
 @given(samples, numbers)
 def test_the_interval_moves_with_the_values(values: list[float], shift: float) -> None:
     plain, moved = mean_interval(values), mean_interval([value + shift for value in values])
@@ -51,6 +53,7 @@ def test_the_interval_moves_with_the_values(values: list[float], shift: float) -
     )
 
 
+@settings(deadline=None)  # the first call imports scipy
 @given(samples, st.data())
 def test_swapping_the_arms_turns_the_verdict(values: list[float], data: st.DataObject) -> None:
     others = data.draw(st.lists(numbers, min_size=len(values), max_size=len(values)))
@@ -89,3 +92,13 @@ def test_only_seeds_that_both_have_make_pairs() -> None:
 def test_without_a_direction_the_verdict_says_where_it_lies() -> None:
     difference = paired_difference({0: 2.0, 1: 3.0}, {0: 1.0, 1: 2.0})
     assert verdict(difference, None) == "higher"
+
+
+def test_an_interval_is_cut_at_bounds_that_hold_its_mean() -> None:
+    estimate = mean_interval([0.1, 0.9])
+    assert estimate is not None and estimate.low is not None and estimate.low < 0.0
+    cut = within(estimate, (0.0, 1.0))
+    assert (cut.low, cut.high, cut.mean) == (0.0, 1.0, estimate.mean)
+    assert within(estimate, None) == estimate == within(estimate, (2.0, 3.0))
+    one = mean_interval([0.5])
+    assert one is not None and within(one, (0.0, 1.0)) == one

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from descant.compare import Comparison, compare_runs
-from descant.report import read_run
+from descant.report import RunRecord, read_run
 from descant.report.comparison_figures import arm_curve, curves_figure, differences_figure
 from descant.report.drawing import colour, line, save
-from descant.report.run_figures import task_figures, weights_figure
+from descant.report.run_figures import course_figure, task_figures
 from unit.descant.compare.stand_in import genre_recipe, write_run
 
 
@@ -50,12 +51,56 @@ def test_figures_are_800_pixels_wide_and_the_same_each_time(comparison: Comparis
     assert int.from_bytes(made[0][16:20], "big") == 800
 
 
-def test_a_run_has_a_figure_per_task_and_one_of_weights(tmp_path: Path) -> None:
+def test_a_run_has_a_figure_per_task_and_one_of_its_course(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "r", genre_recipe()))
-    assert list(task_figures(run)) == ["genre", "reconstruction"] and weights_figure(run) is not None
+    figures = task_figures(run)
+    assert list(figures) == ["genre", "reconstruction"]
+    assert [axis.get_title("left") for axis in figures["genre"].axes] == ["loss", "accuracy"]
     (run.folder / "metrics.jsonl").unlink()
     empty = read_run(run.folder)
-    assert task_figures(empty) == {} and weights_figure(empty) is None
+    assert task_figures(empty) == {} and course_figure(empty) is None
+
+
+def test_curves_of_the_same_numbers_are_drawn_once_under_both_names(tmp_path: Path, comparison: Comparison) -> None:
+    figures = task_figures(read_run(write_run(tmp_path / "r", genre_recipe())))
+    assert [axis.get_title("left") for axis in figures["reconstruction"].axes] == ["loss = l1"]
+    differences = differences_figure(comparison)
+    assert differences is not None
+    titles = [axis.get_title("left") for axis in differences.axes]
+    assert titles == ["genre: accuracy", "genre: loss", "reconstruction: l1 = loss"]
+
+
+def test_the_course_shows_rates_and_the_weights_only_where_they_vary(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "r", genre_recipe())
+    rows = (folder / "metrics.jsonl").read_text()
+    for metric in ("learning_rate", "throughput_samples_s"):
+        row = {"split": "train", "task": None, "metric": metric, "value": 0.5, "epoch": 0, "step": 0}
+        rows += json.dumps(row) + "\n"
+    (folder / "metrics.jsonl").write_text(rows)
+    titles = ["learning rate", "training speed", "waiting for data"]
+    assert _titles(read_run(folder)) == titles
+    row = {"split": "train", "task": "genre", "metric": "weight", "value": 0.5, "epoch": 1, "step": 6}
+    (folder / "metrics.jsonl").write_text(rows + json.dumps(row) + "\n")
+    assert _titles(read_run(folder)) == [*titles, "weights of the tasks' losses"]
+
+
+def test_labels_fit_their_panels(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "r", genre_recipe())
+    name = "normalised_mean_error_of_all_points"
+    (folder / "metrics.jsonl").write_text((folder / "metrics.jsonl").read_text().replace('"accuracy"', f'"{name}"'))
+    figure = task_figures(read_run(folder))["genre"]
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for axis in figure.axes:
+        for text in (axis.yaxis.label, axis.xaxis.label):
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1
+
+
+def _titles(run: RunRecord) -> list[str]:
+    figure = course_figure(run)
+    assert figure is not None
+    return [axis.get_title("left") for axis in figure.axes]
 
 
 def test_lines_stay_apart_beyond_the_palette() -> None:

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from descant.compare import compare_runs
 from descant.report import write_comparison_report, write_run_report
 from unit.descant.compare.stand_in import genre_recipe, write_run
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "img"}
 EVIL = "<script>alert('x')</script>&\"$x$"
 
 
@@ -47,8 +50,9 @@ def check(path: Path) -> tuple[str, Checker]:
     text = path.read_text(encoding="utf-8")
     page = Checker(text)
     assert len(page.ids) == len(set(page.ids))
-    assert all(address.startswith("#") and address[1:] in page.ids for address in page.addresses)
-    assert not page.tags & {"script", "link", "img", "iframe"}
+    outside = [address for address in page.addresses if not address.startswith("data:image/png;base64,")]
+    assert all(address.startswith("#") and address[1:] in page.ids for address in outside)
+    assert not page.tags & {"script", "link", "iframe"}
     assert not re.search(r"@import|url\((?!#)", text)
     assert "prefers-color-scheme: dark" in text
     return text, page
@@ -60,6 +64,28 @@ def test_a_run_s_report_tells_what_the_run_folder_holds(tmp_path: Path) -> None:
     assert ">0.125<" in text and "&quot;torch&quot;: &quot;2.11&quot;" in text
     assert text.count("<svg") == 3 and "currentColor" in text
     assert [path.name for path in (tmp_path / "music").glob(".*")] == []
+
+
+def test_the_latest_pictures_are_a_part_of_the_page(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "music", genre_recipe(10.0))
+    (folder / "pictures").mkdir()
+    buffer = io.BytesIO()
+    Image.new("L", (8, 4)).save(buffer, "png")
+    (folder / "pictures" / "reconstruction.png").write_bytes(buffer.getvalue())
+    text, page = check(write_run_report(folder))
+    data = next(address for address in page.addresses if address.startswith("data:"))
+    assert base64.b64decode(data.partition(",")[2]) == buffer.getvalue()
+    assert "reconstruction, a row per sample: the input left, its reconstruction right" in text
+
+
+def test_numbers_say_what_they_count(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "music", genre_recipe(10.0))
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "resumed": 1}))
+    text, _ = check(write_run_report(folder))
+    assert "share of the commonest class of the training split" in text
+    assert "count training with its evaluations, without the start-up" in text
+    assert "resumed 1 time<" in text and "reconstruction (auxiliary, weight 10)" in text
 
 
 def test_all_that_comes_from_files_is_escaped(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from descant.report.numbers import duration, interval, number, probability, whole
+from descant.report.numbers import counted, duration, interval, number, probability, same, whole
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
@@ -23,6 +23,7 @@ def test_the_parts_of_an_interval_share_their_decimals() -> None:
     assert interval(0.5, None, None) == "0.500"
     assert interval(1e-9, -1.0, 1.0, signed=True) == f"0.0 [{MINUS}1.0, +1.0]"
     assert interval(2.0, 2.0, 2.0) == "2.000 [2.000, 2.000]"
+    assert interval(0.0, 0.0, 0.0) == "0.000 [0.000, 0.000]"
 
 
 def test_counts_spans_and_probabilities() -> None:
@@ -34,3 +35,13 @@ def test_counts_spans_and_probabilities() -> None:
         DASH,
     )
     assert (probability(0.0321), probability(0.0002), probability(None)) == ("0.032", "<0.001", DASH)
+
+
+def test_nouns_agree_with_their_counts() -> None:
+    assert [counted(count, "time") for count in (0, 1, 2)] == ["0 times", "1 time", "2 times"]
+
+
+def test_curves_are_the_same_but_for_rounding() -> None:
+    assert same({0.0: 0.25, 1.0: None}, {0.0: 0.25 + 1e-9, 1.0: None})
+    assert not same({0.0: 0.25}, {0.0: 0.26}) and not same({0.0: 0.25}, {1.0: 0.25}) and not same({}, {})
+    assert not same({0.0: 0.25}, {0.0: None})

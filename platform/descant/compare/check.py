@@ -1,0 +1,69 @@
+"""Every arm is composed and bound to its data before the first run starts: what is wrong shows in seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import multiprocessing
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from descant.compare.arms import PlannedRun, quoted
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What the runs of an arm are made from, besides the words of the command.
+
+    Attributes:
+        recipe: composed and spelled out, with seed 0 and without its data.
+        plugins: a digest of each plugin's source text.
+        data: the data set's fingerprint.
+    """
+
+    recipe: Mapping[str, Any]
+    plugins: Mapping[str, str]
+    data: str
+
+    @property
+    def loader_workers(self) -> int | None:
+        """How many the recipe asks for, None where it leaves that to the machine."""
+        asked = self.recipe["trainer"]["loader_workers"]
+        return None if asked is None else int(asked)
+
+
+def check_arms(recipe: str, runs: Sequence[PlannedRun]) -> dict[str, Basis]:
+    """Return each arm's basis.
+
+    Raises:
+        UserError: an arm that cannot run, in the sentence with which its runs would have ended.
+    """
+    arms = {run.arm: run.overrides for run in runs if run.seed == 0}
+    plugins = {override for overrides in arms.values() for override in overrides if "plugins=" in override}
+    here = arms if len(plugins) < 2 else dict(itertools.islice(arms.items(), 1))
+    bases = {arm: _basis(recipe, overrides) for arm, overrides in here.items()}
+    # Plugins of two arms may give the same name to two classes, which one process refuses.
+    for arm in arms.keys() - here.keys():
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            bases[arm] = pool.submit(_basis, recipe, arms[arm]).result()
+    return bases
+
+
+def _basis(recipe: str, overrides: Sequence[str]) -> Basis:
+    """Check an arm as its run will be, by preparing one in a folder that is then taken away."""
+    from descant.data.description import Description
+    from descant.run.launch import prepare
+
+    with tempfile.TemporaryDirectory() as folder:
+        launch = prepare(recipe, [*overrides, "run.name=check", f"run.dir={quoted(folder)}"])
+        data = Description.read(launch.folder.path).fingerprint
+    plugins = {
+        plugin["name"]: hashlib.sha256(plugin["source"].encode()).hexdigest()
+        for plugin in launch.request.plugins
+        if "source" in plugin
+    }
+    settings = {key: value for key, value in launch.recipe.plain.items() if key not in ("data", "data_help", "run")}
+    return Basis(settings, plugins, data)
