@@ -95,7 +95,6 @@ def batches(rank: int, world_size: int) -> Iterator[Batch]:
             {**present, "back": valid, "never": torch.zeros(len(rows), dtype=torch.bool)},
             valid,
             VIEWS,
-            len(rows),
             bad,
         )
 

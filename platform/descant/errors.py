@@ -22,6 +22,9 @@ class Interrupted(Exception):
     """The user asked a run to stop and its checkpoint is written: exit code 130."""
 
 
+_MOST = 30  # names in one sentence: timm alone knows more than a thousand
+
+
 def nearest(given: str, known: Iterable[str], count: int = 3) -> str:
     """Return the end of an error sentence that names the known names nearest to ``given``."""
     names = sorted(known)
@@ -30,4 +33,5 @@ def nearest(given: str, known: Iterable[str], count: int = 3) -> str:
     close = difflib.get_close_matches(given, names, n=count, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(repr(name) for name in close) + "?"
-    return "known: " + ", ".join(names)
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return "known: " + ", ".join(names[:_MOST]) + more

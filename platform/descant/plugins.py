@@ -59,6 +59,11 @@ def loaded_plugins() -> list[Plugin]:
     return list(_loaded.values())
 
 
+def plugin_hint() -> str:
+    """Return the end of a sentence about an unknown name: how to register it, unless plugins are loaded already."""
+    return "" if _loaded else " (plugins=[my_tasks.py] loads a file that registers your own)"
+
+
 def _read(name: str, beside: Sequence[Path]) -> Plugin:
     if name.endswith(".py"):
         for folder in beside:

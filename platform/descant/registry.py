@@ -8,6 +8,8 @@ from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from descant.errors import UserError, nearest
+from descant.plugins import plugin_hint
+from descant.values import check_value, type_hints
 
 T = TypeVar("T")
 
@@ -51,7 +53,7 @@ class Registry(Generic[T]):
         if name not in self._classes:
             self._load_entry_points()
         if name not in self._classes:
-            raise UserError(f"there is no {self.kind} {name!r}: {nearest(name, self._classes)}")
+            raise UserError(f"there is no {self.kind} {name!r}: {nearest(name, self._classes)}{plugin_hint()}")
         return self._classes[name]
 
     def names(self) -> list[str]:
@@ -70,7 +72,8 @@ class Registry(Generic[T]):
         ``also`` are options that the engine takes itself, which an error may name.
 
         Raises:
-            UserError: an option that the class does not take (the nearest one is named) or refuses.
+            UserError: an option that the class does not take (the nearest one is named) or refuses, or a value of
+                another type than its constructor's annotations say.
         """
         cls = self.get(name)
         check_options(f"the {self.kind} {name!r}", cls, options, hidden=set(given), also=also)
@@ -96,11 +99,13 @@ class Registry(Generic[T]):
 
 
 def check_options(owner: str, cls: type, options: Mapping[str, Any], hidden: set[str], also: tuple[str, ...]) -> None:
-    """Raise a UserError when ``options`` holds a name that ``cls`` does not take, or lacks one it needs."""
+    """Raise a UserError when ``options`` holds a name or a value that ``cls`` does not take, or lacks one it needs."""
     parameters, open_ended = _constructor(cls)
     parameters = {name: parameter for name, parameter in parameters.items() if name not in hidden}
-    for name in options:
-        if name not in parameters and not open_ended:
+    for name, value in options.items():
+        if name in parameters:
+            check_value(f"the option {name!r} of {owner}", parameters[name].annotation, value)
+        elif not open_ended:
             raise UserError(f"{owner} has no option {name!r}: {nearest(name, [*parameters, *also])}")
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in options:
@@ -108,15 +113,21 @@ def check_options(owner: str, cls: type, options: Mapping[str, Any], hidden: set
 
 
 def _constructor(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
-    """Return the named parameters of a class's constructor, through ``**given`` up its bases, and whether any goes."""
+    """Return the named parameters of a class's constructor, through ``**given`` up its bases, and whether any goes.
+
+    Their annotations are evaluated; an annotation that is missing or cannot be evaluated allows any value.
+    """
     named: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if "__init__" not in base.__dict__ or base is object:
             continue
-        parameters = list(inspect.signature(base.__dict__["__init__"]).parameters.values())[1:]
+        constructor = base.__dict__["__init__"]
+        types = type_hints(constructor)
+        parameters = list(inspect.signature(constructor).parameters.values())[1:]
         for parameter in parameters:
             if parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
-                named.setdefault(parameter.name, parameter)
+                typed = parameter.replace(annotation=types.get(parameter.name, Any))
+                named.setdefault(parameter.name, typed)
         if all(parameter.kind is not inspect.Parameter.VAR_KEYWORD for parameter in parameters):
             return named, False
     return named, any("__init__" in base.__dict__ for base in cls.__mro__[:-1])

@@ -95,10 +95,10 @@ from descant import Classification, register_task
 
 @register_task("exploding")
 class Exploding(Classification):
-    \"\"\"Its loss is infinite for genre 3.\"\"\"
+    \"\"\"Its loss is infinite from genre 3 on.\"\"\"
     label = "genre"
     def loss(self, output, target):
-        return torch.where(target == 3, torch.inf, super().loss(output, target))
+        return torch.where(target >= 3, torch.inf, super().loss(output, target))
 """
     )
     overrides = [f"data={data}", f"run.dir={tmp_path}", "trainer.epochs=1", *SMALL, f"plugins=[{plugin}]"]

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from descant.cli.main import _parse
+from descant.cli.formats import FORMATS
+from descant.cli.main import _parse, main
+from descant.demo import make_music
 from descant.inputs import inputs
+from descant.pack.fma import pack_fma
 from descant.recipe import RunSettings, TaskSettings, TrainerSettings, parse_override
 from descant.recipe.recipe import KEYS
 from descant.registry import Registry, _constructor
@@ -29,8 +32,8 @@ GIVEN_BY_ENGINE = {"name", "fields", "inputs", "field"}
 def defaults() -> dict[str, Any]:
     """Return every key of a recipe and, where the program states one, its default."""
     known: dict[str, Any] = dict(KEYS)
-    for part, settings in (("trainer", TrainerSettings), ("run", RunSettings)):
-        known |= {f"{part}.{field.name}": field.default for field in dataclasses.fields(settings)}
+    known |= {f"trainer.{field.name}": field.default for field in dataclasses.fields(TrainerSettings)}
+    known |= {f"run.{key}": value for key, value in RunSettings().plain.items()}
     known |= {"optimizer.name": "adam", "optimizer.lr": 1e-3}
     task = {field.name for field in dataclasses.fields(TaskSettings)} - {"options"}
     return known | {f"tasks.NAME.{key}": ... for key in task}
@@ -87,7 +90,7 @@ def test_each_kind_of_task_is_documented_with_its_losses_and_metrics() -> None:
         assert all(f"`{name}`" in row for name in [*kind.losses, *kind.metric_makers])
 
 
-@pytest.mark.parametrize("layout", ["fma", "mtfl"])
+@pytest.mark.parametrize("layout", FORMATS)
 def test_each_option_of_pack_is_documented_with_its_default(layout: str) -> None:
     text = (REPOSITORY / "docs" / "data.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `--([a-z-]+)` \| ([^|]*?) \|", text, flags=re.MULTILINE))
@@ -149,3 +152,23 @@ def test_yaml_examples_are_recipes() -> None:
     for page in PAGES:
         for block in fenced(page.read_text(encoding="utf-8"), "yaml"):
             assert set(OmegaConf.create(block)) <= {*KEYS, "defaults"}
+
+
+def test_the_readmes_task_and_recipe_train_on_the_demo_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (task,) = [block for block in fenced(readme, "python") if "@register_task" in block]
+    (recipe,) = [block for block in fenced(readme, "yaml") if "plugins: [my_tasks.py]" in block]
+    monkeypatch.chdir(tmp_path)
+    Path("my_tasks.py").write_text(task)
+    Path("my_recipe.yaml").write_text(recipe)
+    make_music(Path("raw"), tracks=32, seconds=6.0, jobs=1)
+    pack_fma(Path("raw"), Path("data/demo/music"), mels=True, jobs=1)
+    assert main(["tasks", "plugins=[my_tasks.py]"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    small = ["trainer.epochs=1", "trainer.batch_size=8", "inputs.mel.crop_frames=32", "trunk.hidden=[8]"]
+    assert main(["train", "my_recipe.yaml", "run=inline", "trainer.loader_workers=0", *small]) == 0
+    learnt = json.loads(Path("runs/my_recipe/summary.json").read_text())["tasks"]
+    (own,) = re.findall(r'@register_task\("(.*)"\)', task)
+    assert own in learnt and own in listed

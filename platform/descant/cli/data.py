@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from descant.data.description import Field, Split
 
 HELP = "make a small corpus in real raw layouts, or say what a data set holds"
 HAS_ACTIONS = True
+_SHOWN = 10
+_CLASSES = 40
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,23 +57,64 @@ def _demo(args: argparse.Namespace) -> int:
 def _info(args: argparse.Namespace) -> int:
     import json
 
-    from descant.loop.experiment import open_data
+    from descant.data.sources import DataSets
+    from descant.recipe import DataSettings
 
-    description = open_data(Path(args.folder))
+    description = DataSets.open(DataSettings.parse(args.folder)).description
     if args.json:
         print(json.dumps(description.to_json()))
         return 0
-    print(f"{description.name}  fingerprint {description.fingerprint}")
+    print(f"{description.name}, fingerprint {description.fingerprint}")
+    _print_table("split", [(name, *_sizes(split)) for name, split in description.splits.items()])
+    _print_table("field", [(name, *_details(field)) for name, field in description.fields.items()])
     for name, field in description.fields.items():
-        details = ", ".join(field.classes) if field.classes else "x".join(map(str, field.shape or ()))
-        print(f"  {name}: {field.kind}{' ' + field.extension if field.extension else ''}  {details}".rstrip())
-    for name, split in description.splits.items():
-        print(f"  {name}: {split.samples} samples in {len(split.shards)} shard{'s' * (len(split.shards) > 1)}")
-        for label, counts in split.counts.items():
-            print(f"    {label}: {' '.join(map(str, counts))}")
+        if any(name in split.counts for split in description.splits.values()):
+            _print_counts(name, field, description.splits)
     left_out = (description.provenance or {}).get("left_out", [])
     if left_out:
-        print(f"  left out when packing: {len(left_out)}")
-        for entry in left_out[:10]:
-            print(f"    {entry['key']}: {entry['reason']}")
+        print(f"\nleft out when packing: {len(left_out)}")
+        for entry in left_out[:_SHOWN]:
+            print(f"  {entry['key']}: {entry['reason']}")
+        if len(left_out) > _SHOWN:
+            print(f"  and {len(left_out) - _SHOWN} more, all named in dataset.json")
     return 0
+
+
+def _sizes(split: Split) -> tuple[str, str]:
+    shards = len(split.shards)
+    return f"{split.samples} samples", f"{shards} shard{'s' * (shards != 1)}"
+
+
+def _details(field: Field) -> tuple[str, str]:
+    """Return a field's kind and what else there is to say of it."""
+    extensions = [field.extension] if isinstance(field.extension, str) else (field.extension or ())
+    known = {
+        "": "|".join(extensions),
+        " classes": len(field.classes) or "",
+        " Hz": field.rate_hz or "",
+        " s": f"{field.seconds:g}" if field.seconds else "",
+    }
+    details = [f"{value}{unit}" for unit, value in known.items() if value]
+    shape = ["x".join(map(str, field.shape))] if field.shape else []
+    return field.kind, ", ".join([*details, *shape])
+
+
+def _print_counts(name: str, field: Field, splits: Mapping[str, Split]) -> None:
+    """Print how many samples of each class each split has, a class a line."""
+    counts = [split.counts.get(name, ()) for split in splits.values()]
+    rows = [
+        (label, *(str(split[index]) if index < len(split) else "" for split in counts))
+        for index, label in enumerate(field.classes[:_CLASSES])
+    ]
+    _print_table(name, [("", *splits), *rows], right=True)
+    if len(field.classes) > _CLASSES:
+        print(f"  and {len(field.classes) - _CLASSES} classes more (--json has all)")
+
+
+def _print_table(title: str, rows: Sequence[Sequence[str]], right: bool = False) -> None:
+    """Print a title and rows in columns, the first one to the left, the others to the right if asked."""
+    print(f"\n{title}")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [f"{cell:>{n}}" if right else f"{cell:<{n}}" for cell, n in zip(others, widths[1:], strict=True)]
+        print("  " + "  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())

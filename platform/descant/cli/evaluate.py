@@ -11,7 +11,9 @@ HELP = "metrics of a run's best checkpoint on any data set"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("run", metavar="RUN", help="a run's folder, such as runs/demo")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="data=FOLDER, split=validation|test|train")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="data=FOLDER, split=validation|test|train"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -11,10 +11,14 @@ HELP = "train a recipe, on Ray or (run=inline) in this process"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help="a shipped recipe (see 'descant recipes') or a YAML file")
+    parser.usage = "descant train RECIPE [key=value ...]"
+    parser.add_argument(
+        "recipe", nargs="?", metavar="RECIPE", help="a shipped recipe (see 'descant recipes') or a YAML file"
+    )
     parser.add_argument(
         "overrides",
         nargs="*",
+        default=[],
         metavar="key=value",
         help="such as trainer.epochs=3 run.workers=2 tasks.smile.weight=0.1",
     )
@@ -23,8 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Train, with progress, and print a table of what came of it."""
     from descant.cli.display import Display, print_result
+    from descant.errors import UserError
     from descant.run.launch import prepare
 
+    if args.recipe is None or "=" in args.recipe:
+        raise UserError("train needs a recipe first: one that 'descant recipes' lists, or the path of a YAML file")
     launch = prepare(args.recipe, args.overrides)
     print(f"run folder: {launch.folder.path}", flush=True)
     if launch.is_finished:

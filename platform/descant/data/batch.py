@@ -17,7 +17,7 @@ class BadSample:
     """A sample, or a label of it, that could not be used; it keeps its place in the order, masked out.
 
     Attributes:
-        stage: ``read``, ``decode`` or ``label``.
+        stage: ``decode`` or ``label``.
         error: the reason in plain words.
     """
 
@@ -38,7 +38,6 @@ class Batch:
         present: per task, which samples teach it, (B,).
         valid: which rows count at all, (B,): not padding, and readable.
         views: how many views of each sample the inputs hold, side by side.
-        positions: how many positions of the epoch this batch stands for (padding not counted).
         bad: what could not be used.
     """
 
@@ -48,7 +47,6 @@ class Batch:
     present: dict[str, Tensor]
     valid: Tensor
     views: int = 1
-    positions: int = 0
     bad: list[BadSample] = field(default_factory=list)
 
     def to(self, device: torch.device) -> Batch:

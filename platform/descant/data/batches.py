@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from descant.data.batch import BadSample, Batch
 from descant.data.order import Order, TrainingOrder, sample_rng
-from descant.data.reader import SplitReader
+from descant.data.sources import JoinedReader
 from descant.inputs.base import Input, View
 from descant.plugins import Plugin, load_plugins, loaded_plugins
 from descant.tasks.base import BadLabel, Task
@@ -32,7 +32,7 @@ class BatchMaker(Dataset[Batch]):
     """
 
     def __init__(
-        self, reader: SplitReader, order: Order, inputs: Mapping[str, Input], tasks: Mapping[str, Task]
+        self, reader: JoinedReader, order: Order, inputs: Mapping[str, Input], tasks: Mapping[str, Task]
     ) -> None:
         self.reader, self.order, self.inputs = reader, order, inputs
         self.labelled = {name: task for name, task in tasks.items() if task.label is not None}
@@ -48,15 +48,14 @@ class BatchMaker(Dataset[Batch]):
             for sample, position in zip(rows.samples, rows.positions, strict=True)
         ]
         valid = rows.valid & np.asarray([sample.readable for sample in samples])
-        return self._stack(samples, valid, int(rows.valid.sum()), bad)
+        return self._stack(samples, valid, bad)
 
     def __reduce__(self) -> Any:
         """Bring the plugins along, so that a loader process that starts afresh knows the classes of the tasks."""
         return _restore, (loaded_plugins(), pickle.dumps(self.__dict__))
 
     def _sample(self, sample: int, epoch: int, position: int, bad: list[BadSample]) -> _Sample:
-        index, row = self.reader.locate(sample)
-        key, shard = index.keys[row], index.path.name
+        shard, key = self.reader.name_of(sample)
         try:
             views = self._views(sample, epoch, position)
             labels = self.reader.labels(sample)
@@ -84,12 +83,14 @@ class BatchMaker(Dataset[Batch]):
             assert input.field.extension is not None, f"the field of the input {name!r} names no extension"
             member = self.reader.member(sample, input.field.extension)
             if member is None:
-                raise ValueError(f"the sample has no {input.field.extension!r} member for the input {name!r}")
+                wanted = input.field.extension
+                wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
+                raise ValueError(f"the sample has no {wanted} member for the input {name!r}")
             decoded = input.decode(member)
             views[name] = input.evaluation_views(decoded) if rng is None else [input.train_view(decoded, rng)]
         return views
 
-    def _stack(self, samples: Sequence[_Sample], valid: np.ndarray, positions: int, bad: list[BadSample]) -> Batch:
+    def _stack(self, samples: Sequence[_Sample], valid: np.ndarray, bad: list[BadSample]) -> Batch:
         arrays: dict[str, dict[str, torch.Tensor]] = {}
         views = 1
         for name in self.inputs:
@@ -106,7 +107,7 @@ class BatchMaker(Dataset[Batch]):
             present[name] = torch.from_numpy(np.asarray([row is not None for row in rows]) & valid)
         present |= {name: torch.from_numpy(valid) for name in self.unlabelled}
         keys = [sample.key for sample in samples]
-        return Batch(keys, arrays, targets, present, torch.from_numpy(valid), views, positions, bad)
+        return Batch(keys, arrays, targets, present, torch.from_numpy(valid), views, bad)
 
 
 class _Sample:

@@ -24,7 +24,7 @@ class Field:
 
     Attributes:
         kind: audio, image, array or text (inputs); class, number or points (labels).
-        extension: of an input's member in the shards.
+        extension: of an input's member in the shards; several where each sample has one of them.
         classes: the names of a class label, by index.
         shape: of an array, a number or points, without the sample.
         rate_hz: of audio.
@@ -33,7 +33,7 @@ class Field:
     """
 
     kind: str
-    extension: str | None = None
+    extension: str | tuple[str, ...] | None = None
     classes: tuple[str, ...] = ()
     shape: tuple[int, ...] | None = None
     rate_hz: int | None = None

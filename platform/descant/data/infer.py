@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from descant.data.description import Description, Field, Split, fingerprint
 from descant.data.index import ShardIndex, load_indexes
 from descant.errors import UserError
@@ -42,19 +44,14 @@ def infer(folder: Path) -> Description:
     indexes: dict[str, list[ShardIndex]] = {}
     for index in load_indexes(shards):
         indexes.setdefault(_split(index.path), []).append(index)
-    labels: dict[str, _Label] = {}
-    for split, parts in indexes.items():
-        for sample in _labels(parts):
-            for name, value in sample.items():
-                if value is not None:
-                    labels.setdefault(name, _Label()).add(split, value)
+    labels = dict(sorted(_gathered(indexes).items()))
     fields = {**_inputs([index for parts in indexes.values() for index in parts])}
-    fields |= {name: label.field() for name, label in sorted(labels.items())}
+    fields |= {name: label.field() for name, label in labels.items()}
     splits = {
         split: Split(
             sum(len(index.keys) for index in parts),
             tuple(index.path.name for index in parts),
-            {name: label.counts(split) for name, label in sorted(labels.items()) if label.field().classes},
+            {name: label.counts(split) for name, label in labels.items() if fields[name].classes},
         )
         for split, parts in indexes.items()
     }
@@ -99,6 +96,17 @@ class _Label:
         return ("no", "yes") if self.kinds == {"boolean"} else tuple(map(str, range(max(known) + 1)))
 
 
+def _gathered(indexes: Mapping[str, Sequence[ShardIndex]]) -> dict[str, _Label]:
+    """Return what the values of each label are like, over all samples of all splits."""
+    labels: dict[str, _Label] = {}
+    for split, parts in indexes.items():
+        for sample in _labels(parts):
+            for name, value in sample.items():
+                if value is not None:
+                    labels.setdefault(name, _Label()).add(split, value)
+    return labels
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
@@ -127,13 +135,26 @@ def _split(path: Path) -> str:
 
 
 def _inputs(indexes: Sequence[ShardIndex]) -> Mapping[str, Field]:
-    extensions = sorted({extension for index in indexes for extension in index.offsets})
-    kinds = Counter(KINDS[extension] for extension in extensions if extension in KINDS)
-    return {
-        KINDS[extension] if kinds[KINDS[extension]] == 1 else extension: Field(KINDS[extension], extension)
-        for extension in extensions
-        if extension in KINDS
-    }
+    """Return a field for each kind of member, named after it; for each extension where a sample has two of a kind."""
+    found: dict[str, list[str]] = {}
+    for extension in sorted({extension for index in indexes for extension in index.offsets}):
+        if extension in KINDS:
+            found.setdefault(KINDS[extension], []).append(extension)
+    fields = {}
+    for kind, extensions in found.items():
+        if len(extensions) == 1:
+            fields[kind] = Field(kind, extensions[0])
+        elif any(_together(index, extensions) for index in indexes):
+            fields |= {extension: Field(kind, extension) for extension in extensions}
+        else:
+            fields[kind] = Field(kind, tuple(extensions))
+    return fields
+
+
+def _together(index: ShardIndex, extensions: Sequence[str]) -> bool:
+    """Return whether a sample of a shard has members of two of the extensions."""
+    there = [index.offsets[extension] >= 0 for extension in extensions if extension in index.offsets]
+    return bool(there) and bool((np.sum(there, axis=0) > 1).any())
 
 
 def _labels(indexes: Iterable[ShardIndex]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """The order of samples: a pure function of (seed, epoch, data fingerprint), cut into batches before ranks.
 
-G is the global batch, N the number of ranks. Global batch b is order[b·G : (b+1)·G]; rank r takes its equal slice, so
-every rank has the same number of batches and rows whatever the sizes; rows that only fill a slice up are marked.
+An epoch deals positions to one data set or to several (mixture.py). G is the global batch, N the number of ranks.
+Global batch b is a run of at most G positions; rank r takes its equal slice, so every rank has the same number of
+batches and rows whatever the sizes; rows that only fill a slice up are marked.
 """
 
 from __future__ import annotations
@@ -9,20 +10,44 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
+from descant.data.mixture import Stream, interleaved
 
-@lru_cache(maxsize=2)
-def epoch_order(seed: int, epoch: int, fingerprint: str, samples: int) -> np.ndarray:
+
+def permutation(seed: int, epoch: int, fingerprint: str, samples: int) -> np.ndarray:
     """Return the permutation of ``samples`` sample numbers in ``epoch``, (samples,) int64.
 
     It sorts raw 64-bit words of Philox (Salmon et al. 2011), whose stream numpy never changes.
     """
     words = np.random.Philox(key=_key(seed, epoch, fingerprint)).random_raw(samples)
-    order = np.argsort(words, kind="stable")
+    return np.argsort(words, kind="stable")
+
+
+@lru_cache(maxsize=2)
+def epoch_order(seed: int, epoch: int, streams: tuple[Stream, ...], batch_size: int | None) -> np.ndarray:
+    """Return the sample numbers of ``epoch`` over all streams, (positions,) int64.
+
+    A stream that has more or fewer positions in an epoch than samples goes on in the next epoch where it ended, with
+    a new permutation at each pass. ``batch_size`` makes batches of one stream each; None mixes within batches.
+    """
+    order = np.empty(sum(stream.positions for stream in streams), np.int64)
+    for stream, places in zip(streams, interleaved(streams, batch_size), strict=True):
+        order[places] = stream.first + _stream_order(seed, epoch, stream)
     order.setflags(write=False)
+    return order
+
+
+def _stream_order(seed: int, epoch: int, stream: Stream) -> np.ndarray:
+    """Return the stream's own sample numbers in ``epoch``, (positions,)."""
+    numbers = np.arange(epoch * stream.positions, (epoch + 1) * stream.positions)
+    passes, within = np.divmod(numbers, stream.samples)
+    order = np.empty(len(numbers), np.int64)
+    for one in np.unique(passes).tolist():
+        chosen = passes == one
+        order[chosen] = permutation(seed, one, stream.fingerprint, stream.samples)[within[chosen]]
     return order
 
 
@@ -53,35 +78,76 @@ class Slice:
 
 @dataclass(frozen=True)
 class TrainingOrder:
-    """Shuffled batches of a split, the same for any number of ranks.
+    """Shuffled batches of one data set or of several, the same for any number of ranks.
 
     Attributes:
-        samples: size of the split.
+        streams: what each data set gives to an epoch.
         batch_size: G.
-        fingerprint: of the data.
+        homogeneous: whether all samples of a batch come from one data set.
     """
 
     seed: int
-    fingerprint: str
-    samples: int
+    streams: tuple[Stream, ...]
     batch_size: int
     rank: int = 0
     world_size: int = 1
+    homogeneous: bool = False
+
+    @classmethod
+    def of_one(
+        cls, seed: int, fingerprint: str, samples: int, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> TrainingOrder:
+        """Return the order of one data set, each sample once an epoch."""
+        return cls(seed, (Stream(fingerprint, samples, samples, 0),), batch_size, rank, world_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that decides the order but seed, epoch and batch size."""
+        if len(self.streams) == 1 and self.streams[0].positions == self.streams[0].samples:
+            return self.streams[0].fingerprint
+        digest = hashlib.blake2b(repr((self.streams, self.homogeneous)).encode(), digest_size=8)
+        return digest.hexdigest()
+
+    @property
+    def samples(self) -> int:
+        """Positions in an epoch."""
+        return int(self.bounds[-1])
 
     @property
     def batches(self) -> int:
-        """Batches in an epoch; the last one may be smaller."""
-        return -(-self.samples // self.batch_size)
+        """Batches in an epoch; the last one, and with ``homogeneous`` the last of each data set, may be smaller."""
+        return len(self.bounds) - 1
+
+    @cached_property
+    def bounds(self) -> np.ndarray:
+        """The first position of each batch, and the end, (batches + 1,): the same in every epoch."""
+        if not self.homogeneous:
+            total = sum(stream.positions for stream in self.streams)
+            return np.append(np.arange(0, total, self.batch_size), total)
+        places = interleaved(self.streams, self.batch_size)
+        starts = [places_P[:: self.batch_size] for places_P in places]
+        return np.append(np.sort(np.concatenate(starts)), sum(map(len, places)))
+
+    def size(self, batch: int) -> int:
+        """Return how many positions a batch has."""
+        return int(self.bounds[batch + 1] - self.bounds[batch])
 
     def slice(self, epoch: int, batch: int) -> Slice:
         """Return this rank's rows of global batch ``batch`` of ``epoch``."""
-        order = epoch_order(self.seed, epoch, self.fingerprint, self.samples)
-        start = batch * self.batch_size
-        size = min(self.batch_size, self.samples - start)
+        order = epoch_order(self.seed, epoch, self.streams, self.batch_size if self.homogeneous else None)
+        start, size = int(self.bounds[batch]), self.size(batch)
         rows = -(-size // self.world_size)
         places = np.arange(self.rank * rows, (self.rank + 1) * rows)
         positions = start + places % size
         return Slice(order[positions], positions, places < size)
+
+    def passes(self, epoch: int, consumed: int) -> list[float]:
+        """Return how often each data set was gone through, ``consumed`` positions into ``epoch``."""
+        places = interleaved(self.streams, self.batch_size if self.homogeneous else None)
+        return [
+            (epoch * stream.positions + int((places_P < consumed).sum())) / stream.samples
+            for stream, places_P in zip(self.streams, places, strict=True)
+        ]
 
     def walk(self, epoch: int, batch: int, steps: int) -> Iterator[tuple[int, int]]:
         """Yield ``steps`` pairs (epoch, batch) from the one given on, over as many epochs as that takes."""

@@ -57,8 +57,8 @@ class SplitReader:
         start = int(self._ends[shard - 1]) if shard else 0
         return self.indexes[shard], sample - start
 
-    def member(self, sample: int, extension: str) -> bytes | None:
-        """Return the bytes of a sample's member, or None where the sample lacks it.
+    def member(self, sample: int, extension: str | Sequence[str]) -> bytes | None:
+        """Return the bytes of a sample's member, of several extensions the first there is, or None without any.
 
         Raises:
             RunError: the shard ends before the member does, because it changed since it was indexed.
@@ -66,15 +66,15 @@ class SplitReader:
         shard = int(np.searchsorted(self._ends, sample, side="right"))
         row = sample - (int(self._ends[shard - 1]) if shard else 0)
         index = self.indexes[shard]
-        if extension not in index.offsets:
+        wanted = (extension,) if isinstance(extension, str) else extension
+        found = next((one for one in wanted if one in index.offsets and index.offsets[one][row] >= 0), None)
+        if found is None:
             return None
-        offset, size = int(index.offsets[extension][row]), int(index.sizes[extension][row])
-        if offset < 0:
-            return None
+        offset, size = int(index.offsets[found][row]), int(index.sizes[found][row])
         data = os.pread(self._file(shard), size, offset)
         if len(data) != size:
             raise RunError(
-                f"the shard {index.path.name!r} ends within the sample {index.keys[row]!r} ({extension}): "
+                f"the shard {index.path.name!r} ends within the sample {index.keys[row]!r} ({found}): "
                 f"it changed during the run; put it back and run the same command again"
             )
         return data

@@ -7,6 +7,7 @@ import logging
 from descant.errors import UserError
 from descant.loop.experiment import Experiment
 from descant.loop.optimizer import build_optimizer
+from descant.loop.ranks import Ranks
 from descant.loop.rehearsal import rehearse
 
 logger = logging.getLogger("descant")
@@ -33,15 +34,15 @@ def check(experiment: Experiment) -> None:
 
 
 def _check_data(experiment: Experiment) -> None:
-    trainer, size = experiment.recipe.trainer, len(experiment.reader("train"))
-    if trainer.batch_size > size:
+    trainer, order = experiment.recipe.trainer, experiment.order(experiment.reader("train"), Ranks())
+    if trainer.batch_size > order.samples:
         raise UserError(
-            f"trainer.batch_size is {trainer.batch_size}, but the training split has {size} samples: "
-            f"give at most {size}"
+            f"trainer.batch_size is {trainer.batch_size}, but the training split has {order.samples} samples: "
+            f"give at most {order.samples}"
         )
     if "validation" not in experiment.description.splits:
         raise UserError(
-            f"the data set {str(experiment.folder)!r} has no split 'validation', which chooses the best epoch: "
+            f"the data set {str(experiment.data)!r} has no split 'validation', which chooses the best epoch: "
             f"add shards named validation-000000.tar"
         )
     experiment.reader("validation")

@@ -11,6 +11,7 @@ from torch import nn
 
 from descant.errors import UserError, nearest
 from descant.recipe import OptimizerSettings
+from descant.values import check_value, type_hints
 
 _CLASSES: dict[str, Any] = {
     "adam": torch.optim.Adam,
@@ -30,6 +31,7 @@ def build_optimizer(settings: OptimizerSettings, parameters: Iterable[nn.Paramet
     for option in settings.options:
         if option not in known:
             raise UserError(f"the optimizer {settings.name!r} has no option {option!r}: {nearest(option, known)}")
+        check_value(f"optimizer.{option}", type_hints(cls.__init__).get(option, Any), settings.options[option])
     try:
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         optimizer: torch.optim.Optimizer = cls(trained, lr=settings.lr.at(0, 1), **settings.options)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from descant.data.order import TrainingOrder
 from descant.errors import RunError, UserError
 from descant.tasks import Metric
@@ -44,7 +46,7 @@ class Progress:
 
     def advance(self, order: TrainingOrder) -> int:
         """Count one step; return over how many samples of the epoch it went."""
-        positions = min(order.batch_size, order.samples - self.batch * order.batch_size)
+        positions = order.size(self.batch)
         self.step += 1
         self.samples += positions
         self.batch += 1
@@ -70,7 +72,7 @@ class Progress:
             "seed": order.seed,
             "epoch": self.epoch,
             "batch_size": order.batch_size,
-            "consumed": self.batch * order.batch_size,
+            "consumed": int(order.bounds[self.batch]),
         }
         best = None if self.best is None else asdict(self.best)
         return {"step": self.step, "train_s": self.train_s, "samples": self.samples, "best": best, "data": data}
@@ -98,5 +100,5 @@ class Progress:
                     f"order: keep {data[what]}, or give a new run.name"
                 )
         best = None if state["best"] is None else Best(**state["best"])
-        batch = data["consumed"] // order.batch_size
+        batch = int(np.searchsorted(order.bounds, data["consumed"]))
         return cls(state["step"], data["epoch"], batch, best, state["train_s"], state["samples"])

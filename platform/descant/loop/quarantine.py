@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,14 +20,16 @@ class Quarantine:
 
     Args:
         path: the run's ``quarantine.jsonl``, to which every rank appends whole lines.
-        shards: names of the training split's shards; the limit is on their samples.
-        samples: size of the training split.
-        limit: the share of samples beyond which the run stops.
+        shards: the data set of each shard of the training split; the limit is on their samples.
+        sizes: how many samples of the training split each data set has.
+        limit: the share of a data set's samples beyond which the run stops.
         ranks: who decides together.
     """
 
-    def __init__(self, path: Path, shards: Collection[str], samples: int, limit: float, ranks: Ranks) -> None:
-        self._path, self._shards, self._samples, self._limit = path, set(shards), samples, limit
+    def __init__(
+        self, path: Path, shards: Mapping[str, str], sizes: Mapping[str, int], limit: float, ranks: Ranks
+    ) -> None:
+        self._path, self._shards, self._sizes, self._limit = path, shards, sizes, limit
         self._ranks = ranks
         self._known = {_identity(row) for row in read_quarantine(path)}
         _drop_torn_line(path)
@@ -54,18 +56,23 @@ class Quarantine:
         """Compare what is known with the limit; every rank calls it at the same step.
 
         Raises:
-            StoppedTogether: the share of bad samples is over the limit; the first ten reasons are in the message.
+            StoppedTogether: a data set's share of bad samples is over the limit; ten reasons are in the message.
         """
-        rows = unique_rows(self._path)
-        bad = len({(row["shard"], row["key"]) for row in rows if row["shard"] in self._shards})
-        # A shared file system may show the ranks different moments of the file: they agree on the latest.
-        bad = max(int(str(count)) for count in self._ranks.gather(bad))
-        if bad <= self._limit * self._samples:
-            return
-        reasons = "; ".join(f"{row['shard']}:{row['key']} ({row['stage']}: {row['error']})" for row in rows[:10])
-        raise StoppedTogether(
-            f"{bad} of {self._samples} training samples cannot be used, over the limit of {self._limit:.1%}: mend "
-            f"them, or allow more by trainer.quarantine_limit={math.ceil(100 * bad / self._samples) / 100:g}; {reasons}"
+        rows = [row for row in unique_rows(self._path) if row["shard"] in self._shards]
+        for name, samples in self._sizes.items():
+            own = [row for row in rows if self._shards[row["shard"]] == name]
+            bad = len({(row["shard"], row["key"]) for row in own})
+            # A shared file system may show the ranks different moments of the file: they agree on the latest.
+            bad = max(int(str(count)) for count in self._ranks.gather(bad))
+            if bad > self._limit * samples:
+                raise StoppedTogether(self._sentence(name, bad, samples, own[:10]))
+
+    def _sentence(self, name: str, bad: int, samples: int, rows: list[dict[str, str]]) -> str:
+        reasons = "; ".join(f"{row['shard']}:{row['key']} ({row['stage']}: {row['error']})" for row in rows)
+        needed = math.ceil(100 * bad / samples) / 100
+        return (
+            f"{bad} of {samples} training samples{f' of {name!r}' if name else ''} cannot be used, over the limit of "
+            f"{self._limit:.1%}: mend them, or allow more by trainer.quarantine_limit={needed:g}; {reasons}"
         )
 
 

@@ -119,12 +119,18 @@ class Record:
             "data": {
                 "consumed": progress.samples,
                 "quarantined": len({(row["shard"], row["key"]) for row in unique_rows(self.folder.quarantine)}),
-                "passes": progress.samples / self._order.samples,
+                "passes": self._passes(progress),
             },
             "resumed": self._starts - 1,
             "throughput_samples_s": progress.samples / max(progress.train_s, 1e-9),
             "wall_s": round(progress.train_s, 3),
         }
+
+    def _passes(self, progress: Progress) -> float | dict[str, float]:
+        """Return how often the training split was gone through, by name where there are several data sets."""
+        passes = self._order.passes(progress.epoch, int(self._order.bounds[progress.batch]))
+        names = list(self.experiment.recipe.data.sources)
+        return passes[0] if len(names) == 1 else dict(zip(names, passes, strict=True))
 
     def _task_summary(self, name: str, best: Best | None) -> dict[str, Any]:
         metrics = self.experiment.tasks[name].metrics()

@@ -60,8 +60,8 @@ class Training:
         self.order = experiment.order(self.reader, ranks)
         self.cadence = Cadence(self.settings, self.order)
         self.checkpoints = Checkpoints(folder.checkpoints)
-        shards = experiment.description.splits["train"].shards
-        self.quarantine = Quarantine(folder.quarantine, shards, len(self.reader), self.settings.quarantine_limit, ranks)
+        shards, sizes, limit = self.reader.shards, self.reader.sizes, self.settings.quarantine_limit
+        self.quarantine = Quarantine(folder.quarantine, shards, sizes, limit, ranks)
         self.pulse = Pulse(ranks, list(experiment.tasks), should_stop, self.settings.checkpoint_s)
         self.meter = Meter(list(experiment.tasks), ranks)
         self.workers = loader_workers(self.settings, ranks)

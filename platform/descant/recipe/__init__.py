@@ -1,11 +1,14 @@
 """Recipes: from YAML to typed settings."""
 
-from descant.recipe.compose import compose, parse_override, shipped_recipes
+from descant.recipe.compose import compose, parse_override
+from descant.recipe.data import DataSettings
+from descant.recipe.files import shipped_recipes
 from descant.recipe.recipe import Recipe, differences, parse_recipe, plugin_names
 from descant.recipe.settings import Component, OptimizerSettings, RunSettings, TaskSettings, TrainerSettings
 
 __all__ = [
     "Component",
+    "DataSettings",
     "OptimizerSettings",
     "Recipe",
     "RunSettings",

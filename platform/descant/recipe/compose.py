@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from importlib.metadata import entry_points
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from descant.errors import UserError, nearest
+from descant.errors import UserError
+from descant.recipe.files import is_path, lineage, read_own, recipe_file, recipe_modules, shipping_module
 
 _COMPONENTS = ("trunk", "sharing", "balance")
-
-
-def recipe_modules() -> list[str]:
-    """Return the packages that ship recipes: the entry-point group ``descant.recipes``."""
-    return sorted({entry.value for entry in entry_points(group="descant.recipes")})
-
-
-def shipped_recipes() -> dict[str, str]:
-    """Return the first comment line of every shipped recipe, by name."""
-    found: dict[str, str] = {}
-    for module in recipe_modules():
-        for file in sorted(files(module).iterdir(), key=lambda item: item.name):
-            if file.name.endswith(".yaml"):
-                first = file.read_text().splitlines()[0]
-                found[file.name.removesuffix(".yaml")] = first.lstrip("# ").rstrip()
-    return dict(sorted(found.items()))
+TEXTS = ("name", "data", "run.name", "run.dir", "run.address")
+"""Keys whose values are text even where they look like numbers."""
 
 
 def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -35,14 +20,19 @@ def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
     ``trunk=NAME`` (likewise sharing and balance) puts another component in the place of the recipe's, and
     ``run=inline`` or ``run=ray`` sets the runner. Any other key is set where it stands; a new task may be added.
+    ``data_help`` only stays with the data that it was written for.
 
     Raises:
         UserError: an unknown recipe, a file that is not YAML, or an override that is not ``key=value``.
     """
     plain = _load(recipe)
+    data, keys = plain.get("data"), []
     for override in overrides:
         key, value = parse_override(override)
         _set(plain, key, value)
+        keys.append(key)
+    if plain.get("data") != data and "data_help" not in keys:
+        plain.pop("data_help", None)
     return _resolved(recipe, plain)
 
 
@@ -60,7 +50,7 @@ def parse_override(override: str) -> tuple[str, Any]:
         value = text if parsed.is_sweep_override() else parsed.value()
     except HydraException:
         value = text
-    return key, _plain(value)
+    return key, text.strip() if key in TEXTS and isinstance(value, (bool, int, float)) else _plain(value)
 
 
 def _load(recipe: str) -> dict[str, Any]:
@@ -68,31 +58,35 @@ def _load(recipe: str) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
+    sources = lineage(recipe)
     search = ",".join(f"pkg://{module}" for module in recipe_modules())
     try:
-        with _hydra(recipe) as name:
+        with _hydra(recipe) as name, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*missing `_self_`")  # it comes last, which is what is meant
             config = hydra_compose(name, overrides=[f"hydra.searchpath=[{search}]"])
             container = OmegaConf.to_container(config, resolve=False)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"the recipe {recipe!r} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(container, dict):
-        raise UserError(f"the recipe {recipe!r} holds {type(container).__name__}: write a mapping of keys")
-    plain = {str(key): value for key, value in container.items()}
+    assert isinstance(container, dict)
+    plain = {str(key): value for key, value in container.items()} | _data_help(sources)
     if isinstance(plain.get("run"), str):
         plain["run"] = {"runner": plain["run"]}
     return {**plain, "name": _own_name(recipe)}
 
 
+def _data_help(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the ``data_help`` that belongs to the recipe's data: that of an earlier file's data would mislead."""
+    text = ""
+    for source in sources:
+        text = source.get("data_help", "" if "data" in source else text)
+    return {"data_help": text}
+
+
 def _own_name(recipe: str) -> str:
     """Return the name that a recipe's own file gives, not one it starts from, or the file's name."""
-    if not _is_path(recipe):
-        return recipe
-    from omegaconf import OmegaConf
-
-    own = OmegaConf.to_container(OmegaConf.load(recipe))
-    return str((own.get("name") if isinstance(own, dict) else None) or Path(recipe).stem)
+    file = recipe_file(recipe)
+    return str((read_own(file, recipe).get("name") if is_path(recipe) else None) or file.stem)
 
 
 def _resolved(recipe: str, plain: dict[str, Any]) -> dict[str, Any]:
@@ -113,24 +107,14 @@ def _hydra(recipe: str) -> Iterator[str]:
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
-    if _is_path(recipe):
-        path = Path(recipe).resolve()
-        if not path.is_file():
-            raise UserError(f"there is no recipe file {recipe!r}: {nearest(Path(recipe).stem, shipped_recipes())}")
-        start: AbstractContextManager[None] = initialize_config_dir(str(path.parent), version_base=None)
-        name = path.name
+    if is_path(recipe):
+        file = recipe_file(recipe).absolute()
+        start: AbstractContextManager[None] = initialize_config_dir(str(file.parent), version_base=None)
     else:
-        if recipe not in shipped_recipes():
-            raise UserError(f"there is no recipe {recipe!r}: {nearest(recipe, shipped_recipes())}")
-        module = next(m for m in recipe_modules() if files(m).joinpath(f"{recipe}.yaml").is_file())
-        start = initialize_config_module(module, version_base=None)
-        name = recipe
+        file = recipe_file(recipe)
+        start = initialize_config_module(shipping_module(recipe), version_base=None)
     with start:
-        yield name
-
-
-def _is_path(recipe: str) -> bool:
-    return recipe.endswith((".yaml", ".yml")) or "/" in recipe
+        yield file.stem
 
 
 def _set(plain: dict[str, Any], key: str, value: Any) -> None:

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from descant.errors import UserError, nearest
-from descant.recipe.settings import Component, OptimizerSettings, RunSettings, TaskSettings, TrainerSettings, typed
+from descant.recipe.data import DataSettings
+from descant.recipe.settings import (
+    Component,
+    OptimizerSettings,
+    RunSettings,
+    TaskSettings,
+    TrainerSettings,
+    as_text,
+    typed,
+)
+from descant.values import check_value, written
 
 KEYS: dict[str, Any] = {
     "name": None,
@@ -30,7 +40,6 @@ KEYS: dict[str, Any] = {
 }
 """Every key of a recipe with its default."""
 
-
 NEUTRAL = ("log_steps", "checkpoint_steps", "checkpoint_s", "loader_workers", "quarantine_limit")
 """Keys of the trainer that change what is written or how fast it goes, and not what is learnt."""
 
@@ -40,7 +49,7 @@ class Recipe:
     """A checked recipe; ``plain`` is the same as plain dicts, which is what run folders and workers get."""
 
     name: str
-    data: str
+    data: DataSettings
     data_help: str
     seed: int
     plugins: tuple[str, ...]
@@ -77,41 +86,57 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
     Raises:
         UserError: an unknown key (the nearest is named), a wrong value, no data, no main task or several.
     """
-    for key in plain:
-        if key not in KEYS:
-            raise UserError(f"there is no key {key!r} in a recipe: {nearest(key, KEYS)}")
-    full = {**KEYS, **plain}
-    full["tasks"] = {name: task for name, task in _mapping("tasks", full["tasks"]).items() if task is not None}
-    full["inputs"] = {name: value for name, value in _mapping("inputs", full["inputs"]).items() if value is not None}
-    if not isinstance(full["seed"], int) or isinstance(full["seed"], bool) or full["seed"] < 0:
-        raise UserError(f"seed is {full['seed']!r}: give a whole number from 0")
-    if not isinstance(full["data"], str):
-        raise UserError("the recipe has no data: set data=FOLDER to a data set that 'descant pack' made")
-    if not full["name"] or "/" in str(full["name"]) or str(full["name"]).startswith("."):
-        raise UserError(f"the recipe's name is {full['name']!r}: give a plain name, which its run folder takes")
-    plugins = plugin_names(full)
-    tasks = {name: TaskSettings.parse(name, _mapping(f"tasks.{name}", task)) for name, task in full["tasks"].items()}
-    tasks = dict(sorted(tasks.items(), key=lambda item: item[1].role != "main"))
-    _check_one_main(tasks)
-    trainer, run = typed("trainer", TrainerSettings, full["trainer"]), typed("run", RunSettings, full["run"])
-    written_out = {"trainer": dataclasses.asdict(trainer), "run": dataclasses.asdict(run)}
+    full = _checked(plain)
+    trainer, run = typed("trainer", TrainerSettings, full["trainer"]), RunSettings.parse(full["run"])
+    optimizer = {"name": "adam", "lr": 1e-3, **_mapping("optimizer", full["optimizer"])}
+    data = DataSettings.parse(full["data"])
+    written_out = {"data": data.plain, "trainer": dataclasses.asdict(trainer), "optimizer": optimizer, "run": run.plain}
     return Recipe(
-        name=str(full["name"]),
-        data=full["data"],
-        data_help=str(full["data_help"]),
+        name=full["name"],
+        data=data,
+        data_help=full["data_help"],
         seed=full["seed"],
-        plugins=tuple(plugins),
+        plugins=tuple(full["plugins"]),
         inputs={name: _input(name, value) for name, value in full["inputs"].items()},
         trunk=Component.parse("trunk", full["trunk"]),
         sharing=Component.parse("sharing", full["sharing"]),
         balance=Component.parse("balance", full["balance"]),
-        tasks=tasks,
+        tasks=_tasks(full["tasks"]),
         trainer=trainer,
-        optimizer=OptimizerSettings.parse(_mapping("optimizer", full["optimizer"])),
+        optimizer=OptimizerSettings.parse(optimizer),
         run=run,
-        resume=bool(full["resume"]),
-        plain={**full, **written_out, "plugins": plugins, "resume": False},
+        resume=full["resume"],
+        plain={**full, **written_out, "resume": False},
     )
+
+
+def _checked(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every key of a recipe, those that are no settings of their own checked, without tasks and inputs of null.
+
+    Raises:
+        UserError: as ``parse_recipe``.
+    """
+    for key in plain:
+        if key not in KEYS:
+            raise UserError(f"there is no key {key!r} in a recipe: {nearest(key, KEYS)}")
+    full = {**KEYS, **plain, "plugins": plugin_names(plain)}
+    for key in ("tasks", "inputs"):
+        full[key] = {name: value for name, value in _mapping(key, full[key]).items() if value is not None}
+    full |= {"name": as_text(full["name"]), "data_help": str(full["data_help"] or "")}
+    if not isinstance(full["seed"], int) or isinstance(full["seed"], bool) or full["seed"] < 0:
+        raise UserError(f"seed is {full['seed']!r}: give a whole number from 0")
+    name = full["name"]
+    if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+        raise UserError(f"the recipe's name is {name!r}: give a plain name, which its run folder takes")
+    check_value("resume", bool, full["resume"])
+    return full
+
+
+def _tasks(given: Mapping[str, Any]) -> dict[str, TaskSettings]:
+    """Return the settings of each task, the main one first."""
+    tasks = {name: TaskSettings.parse(name, _mapping(f"tasks.{name}", task)) for name, task in given.items()}
+    _check_one_main(tasks)
+    return dict(sorted(tasks.items(), key=lambda item: item[1].role != "main"))
 
 
 def plugin_names(plain: Mapping[str, Any]) -> list[str]:
@@ -122,9 +147,9 @@ def plugin_names(plain: Mapping[str, Any]) -> list[str]:
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Return what decides what is learnt and differs, as ``key: value → value``, in the order of the keys."""
-    before, after = _flatten(_what(one)), _flatten(_what(other))
+    before, after = flatten(_what(one)), flatten(_what(other))
     return [
-        f"{key}: {before.get(key)!r} → {after.get(key)!r}"
+        f"{key}: {written(before.get(key))} → {written(after.get(key))}"
         for key in {**before, **after}
         if before.get(key) != after.get(key)
     ]
@@ -136,11 +161,12 @@ def _what(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {**what, "trainer": {key: value for key, value in trainer.items() if key not in NEUTRAL}}
 
 
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping with dotted keys; an empty mapping is a value of its own."""
     flat: dict[str, Any] = {}
     for key, inner in value.items():
         nested = isinstance(inner, Mapping) and bool(inner)
-        flat |= _flatten(inner, f"{prefix}{key}.") if nested else {f"{prefix}{key}": inner}
+        flat |= flatten(inner, f"{prefix}{key}.") if nested else {f"{prefix}{key}": inner}
     return flat
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from descant.errors import UserError, nearest
 from descant.schedules import Schedule, parse_schedule
+from descant.values import check_value, type_hints
 
 S = TypeVar("S")
 
@@ -73,8 +74,6 @@ class TrainerSettings:
                 _at_least(f"trainer.{name}", getattr(self, name), 1)
         if self.loader_workers is not None:
             _at_least("trainer.loader_workers", self.loader_workers, 0)
-        if self.precision not in ("fp32", "bf16"):
-            raise UserError(f"trainer.precision is {self.precision!r}: allowed are 'fp32' and 'bf16'")
         for name in ("clip_norm", "checkpoint_s"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UserError(f"trainer.{name} is {getattr(self, name)!r}: give a number above 0, or null")
@@ -89,32 +88,50 @@ class RunSettings:
     Attributes:
         runner: ``ray``, or ``inline`` for this process.
         name: the run's folder under ``dir``; the recipe's name if None.
-        workers: how many, or [fewest, most] for an elastic run.
-        cpus_per_worker, gpus_per_worker: of each worker; None: 1 CPU, and 1 GPU where the machine has them.
+        dir: where run folders are.
+        workers: the fewest, without which the run does not start, and the most; a recipe gives one number or both.
+        cpus_per_worker: CPUs, and threads of torch, per worker.
+        gpus_per_worker: GPUs per worker; None gives each worker one where there are enough for all.
         address: of a Ray cluster; None: one of its own on this machine.
-        max_failures: how often a run that lost a worker is taken up again.
+        max_failures: how often lost workers are replaced before the run fails; -1 for ever.
     """
 
     runner: str = "ray"
     name: str | None = None
     dir: str = "runs"
-    workers: int | Sequence[int] = 1
+    workers: tuple[int, int] = (1, 1)
     cpus_per_worker: int = 1
-    gpus_per_worker: int | None = None
+    gpus_per_worker: float | None = None
     address: str | None = None
     max_failures: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse counts without a meaning."""
-        workers = [self.workers] * 2 if isinstance(self.workers, int) else list(self.workers)
-        if len(workers) != 2 or not all(type(n) is int and n >= 1 for n in workers) or workers != sorted(workers):
-            raise UserError(f"run.workers is {self.workers!r}: give a number from 1, or a range such as [1,4]")
+        """Refuse counts and names without a meaning."""
         _at_least("run.cpus_per_worker", self.cpus_per_worker, 1)
-        _at_least("run.max_failures", self.max_failures, 0)
-        if self.gpus_per_worker is not None:
-            _at_least("run.gpus_per_worker", self.gpus_per_worker, 0)
+        _at_least("run.max_failures", self.max_failures, -1)
+        gpus = self.gpus_per_worker
+        if gpus is not None and not 0 <= gpus < math.inf:
+            raise UserError(
+                f"run.gpus_per_worker is {gpus!r}: give a number from 0, or null for one each where there are enough"
+            )
         if self.name is not None and (not self.name or "/" in self.name or self.name.startswith(".")):
             raise UserError(f"run.name is {self.name!r}: give a plain folder name; run.dir says where it goes")
+
+    @classmethod
+    def parse(cls, values: object) -> RunSettings:
+        """Return the settings that a recipe gives at ``run``; null stands for the default."""
+        if not isinstance(values, Mapping):
+            return typed("run", cls, values)
+        given = {key: value for key, value in values.items() if value is not None or key not in _names(cls)}
+        texts = {key: as_text(given[key]) for key in ("name", "dir", "address") if key in given}
+        workers = {"workers": _range(given["workers"])} if "workers" in given else {}
+        return typed("run", cls, {**given, **texts, **workers})
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The settings as a recipe writes them."""
+        least, most = self.workers
+        return {**dataclasses.asdict(self), "workers": least if least == most else [least, most]}
 
 
 TASK_KEYS = ("role", "weight", "gradient")
@@ -186,45 +203,31 @@ def typed(where: str, cls: type[S], values: object) -> S:
         if key not in _names(cls):
             known = [f"{where}.{name}" for name in _names(cls)]
             raise UserError(f"there is no key '{where}.{key}': {nearest(f'{where}.{key}', known)}")
-    for setting in dataclasses.fields(cls):  # type: ignore[arg-type]
-        if setting.name in values:
-            _check_type(f"{where}.{setting.name}", str(setting.type), values[setting.name])
+    for name, annotation in type_hints(cls).items():
+        if name in values:
+            check_value(f"{where}.{name}", annotation, values[name])
     return cls(**values)
 
 
-_WORDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "text",
-    "bool": "true or false",
-    "None": "null",
-    "Sequence[int]": "a list of two whole numbers",
-}
+def as_text(value: object) -> object:
+    """Return a number as text, for keys such as names, which YAML may read as numbers; other values as they are."""
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 def _names(cls: type) -> list[str]:
     return [setting.name for setting in dataclasses.fields(cls)]
 
 
-def _check_type(where: str, annotation: str, value: object) -> None:
-    """Check a value against the simple annotations that settings have: int, float, bool, str, None and unions."""
-    checks = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None), "Sequence[int]": list}
-    wanted = [part.strip() for part in annotation.split("|")]
-    if any(part not in checks for part in wanted):
-        return
-    if (isinstance(value, bool) and "bool" not in wanted) or not isinstance(
-        value, tuple(_flat(checks[w] for w in wanted))
-    ):
-        raise UserError(f"{where} is {value!r}: give {' or '.join(_WORDS[part] for part in wanted)}")
-
-
-def _flat(kinds: Any) -> list[type]:
-    return [kind for group in kinds for kind in (group if isinstance(group, tuple) else (group,))]
-
-
 def _at_least(where: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise UserError(f"{where} is {value!r}: give a whole number from {least}")
+
+
+def _range(workers: object) -> tuple[int, int]:
+    pair = workers if isinstance(workers, (list, tuple)) else [workers, workers]
+    if len(pair) == 2 and type(pair[0]) is int and type(pair[1]) is int and 1 <= pair[0] <= pair[1]:
+        return pair[0], pair[1]
+    raise UserError(f"run.workers is {workers!r}: give a whole number from 1, or a range such as [1,4]")
 
 
 def _gradient(name: str, value: object) -> float:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from descant.errors import RunError, UserError, nearest
+from descant.errors import Interrupted, RunError, UserError, nearest
 from descant.plugins import load_plugins, read_plugins
-from descant.recipe import Recipe, compose, parse_recipe, plugin_names
+from descant.recipe import DataSettings, Recipe, compose, parse_recipe, plugin_names
 from descant.run.folder import RunFolder, plugin_copy
+from descant.run.lock import RunLock
 from descant.run.log import Row
 from descant.run.request import RunRequest
+from descant.schedules import Schedule
 
 logger = logging.getLogger("descant")
 Runner = Callable[[RunRequest, Callable[[Row], None]], None]
@@ -59,8 +62,12 @@ class Launch:
             RunError: the run failed; its sentence is in ``summary.json`` too.
         """
         if not self.is_finished:
-            (self.folder.path / "summary.json").unlink(missing_ok=True)
-            self._run(on_row)
+            lock = RunLock(self.folder.path)
+            try:
+                (self.folder.path / "summary.json").unlink(missing_ok=True)
+                self._run(on_row)
+            finally:
+                lock.release()
         summary = self.folder.summary()
         if summary is None:
             raise RunError(f"the run {str(self.folder.path)!r} ended without a summary: run the same command again")
@@ -69,15 +76,22 @@ class Launch:
         return Run(self.folder.path, summary["status"], summary)
 
     def _run(self, on_row: Callable[[Row], None]) -> None:
-        """Call the runner; an error that no worker could write down ends in ``summary.json`` all the same."""
+        """Call the runner; what no worker could write down ends in ``summary.json`` all the same."""
         try:
             self.runner(self.request, on_row)
+        except KeyboardInterrupt as error:
+            self._note_end({"status": "interrupted"})
+            raise Interrupted(
+                "interrupted; what was saved before is kept, and the same command goes on from there"
+            ) from error
         except Exception as error:
-            if self.folder.summary() is None:
-                main = {"task": self.recipe.main, "metric": None, "value": None, "epoch": None}
-                summary = {"status": "failed", "error": f"{type(error).__name__}: {error}", "main": main, "tasks": {}}
-                self.folder.write_json("summary.json", summary)
+            self._note_end({"status": "failed", "error": f"{type(error).__name__}: {error}"})
             raise
+
+    def _note_end(self, end: dict[str, Any]) -> None:
+        if self.folder.summary() is None:
+            main = {"task": self.recipe.main, "metric": None, "value": None, "epoch": None}
+            self.folder.write_json("summary.json", {**end, "main": main, "tasks": {}})
 
 
 def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
@@ -90,23 +104,33 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     beside = [Path.cwd()]
     if Path(recipe).suffix in (".yaml", ".yml"):
         beside.append(Path(recipe).resolve().parent)
-    plain["data"] = _absolute(plain.get("data"))
+    plain["data"] = DataSettings.parse(plain.get("data")).map_places(_absolute).plain
     plugins = read_plugins(plugin_names(plain), beside)
     load_plugins(plugins)
     parsed = parse_recipe(plain)
     runner = _runner(parsed.run.runner)
+    from descant.loop.checks import check
     from descant.loop.experiment import Experiment
 
     experiment = Experiment.build(parsed)
-    experiment.check()
+    check(experiment)
     folder = RunFolder((Path(parsed.run.dir) / parsed.run_name).absolute())
-    saved = {**parsed.plain, "plugins": [plugin_copy(plugin) for plugin in plugins]}
+    saved = _spelled_out(parsed, experiment.schedules) | {"plugins": [plugin_copy(plugin) for plugin in plugins]}
     resumes = folder.claim(saved, plugins, resume=parsed.resume)
     if not resumes or parsed.resume:
         folder.write_recipe(saved, plugins)
         experiment.description.write(folder.path)
     request = RunRequest(saved, str(folder.path), plugins)
-    return Launch(parsed, request, runner, folder, resumes)
+    return Launch(dataclasses.replace(parsed, plain=saved), request, runner, folder, resumes)
+
+
+def _spelled_out(recipe: Recipe, weights: Mapping[str, Schedule]) -> dict[str, Any]:
+    """Return the recipe with what its tasks' kinds decide, and the run's name, so that it stays the same run."""
+    tasks = {}
+    for name, task in recipe.plain["tasks"].items():
+        kept = {key: value for key, value in task.items() if key != "weight" or value is not None}
+        tasks[name] = {"role": recipe.tasks[name].role, "weight": weights[name].at(0, 1), **kept}
+    return {**recipe.plain, "tasks": tasks, "run": {**recipe.plain["run"], "name": recipe.run_name}}
 
 
 def _runner(name: str) -> Runner:
@@ -121,6 +145,6 @@ def _runner(name: str) -> Runner:
     return runner
 
 
-def _absolute(data: object) -> object:
+def _absolute(place: str) -> str:
     """Return a local folder as workers in other working directories find it; URLs stay as they are."""
-    return os.path.abspath(data) if isinstance(data, str) and "://" not in data else data
+    return place if "://" in place else os.path.abspath(place)

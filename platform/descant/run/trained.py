@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from descant.data.batches import BatchMaker, make_loader
 from descant.data.description import Description
-from descant.data.order import EvaluationOrder
+from descant.data.infer import KINDS
+from descant.data.sources import DataSets
 from descant.errors import UserError, nearest
 from descant.loop.checkpoints import Checkpoints
-from descant.loop.evaluate import evaluate
+from descant.loop.evaluate import evaluate_split
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
@@ -35,13 +35,9 @@ class Trained:
 
     def evaluate(self, split: str = "test") -> dict[str, Any]:
         """Return ``{"data", "split", "samples", "tasks": {name: {metric: value}}}`` of the bound data set's split."""
-        reader = self.experiment.reader(split)
-        order = EvaluationOrder(len(reader), self.experiment.recipe.trainer.batch_size)
-        maker = BatchMaker(reader, order, self.experiment.inputs, self.experiment.tasks)
-        batches = make_loader(maker, list(order.walk()), workers=0)
-        scores = evaluate(self.model, self.experiment.tasks, self.experiment.inputs, batches, self.device, Ranks())
+        scores = evaluate_split(self.experiment, split, self.model, self.device, Ranks())
         return {
-            "data": str(self.experiment.folder),
+            "data": str(self.experiment.data),
             "split": split,
             "samples": scores.total,
             "unreadable": len({(bad.shard, bad.key) for bad in scores.bad if bad.stage == "decode"}),
@@ -50,6 +46,11 @@ class Trained:
                 for task, values in scores.values.items()
             },
         }
+
+    def extensions(self, input: str) -> list[str]:
+        """Return the extensions of the files that an input takes, sorted."""
+        kinds = self.experiment.inputs[input].kinds
+        return sorted(extension for extension, kind in KINDS.items() if kind in kinds)
 
     @torch.no_grad()
     def predict(self, members: Mapping[str, bytes], tasks: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -88,7 +89,7 @@ def load(run: str | Path, data: str | None = None) -> Trained:
     load_plugins(read_plugins(plugin_names(plain), [folder.path, Path.cwd()]))
     recipe = parse_recipe(plain)
     described = Description.read(folder.path)
-    trained = Experiment.bind(recipe, Path(recipe.data), described)
+    trained = Experiment.bind(recipe, DataSets(recipe.data, described))
     experiment = trained if data is None else trained.on(data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     best = Checkpoints(folder.checkpoints).load("best")

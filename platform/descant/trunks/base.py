@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from descant.errors import UserError, nearest
+from descant.plugins import plugin_hint
 from descant.registry import Registry
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -61,7 +62,8 @@ def build_trunk(name: str, options: Mapping[str, Any], inputs: Shapes) -> Trunk:
 
     if timm.is_model(name):
         return trunks.build("timm", {"model": name, **options}, inputs=inputs)
-    raise UserError(f"there is no trunk {name!r}: {nearest(name, [*trunks.names(), *timm.list_models()])}")
+    known = nearest(name, [*trunks.names(), *timm.list_models()])
+    raise UserError(f"there is no trunk {name!r}: {known}{plugin_hint()}")
 
 
 def only_input(trunk: str, inputs: Shapes, dimensions: tuple[int, ...] = ()) -> tuple[str, tuple[int, ...]]:

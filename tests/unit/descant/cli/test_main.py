@@ -53,7 +53,9 @@ def test_listings_have_one_line_each_and_need_no_torch(command: str, known: str)
     assert [line.split()[0] for line in lines] == sorted(line.split()[0] for line in lines)
 
 
-@pytest.mark.parametrize("words", [[], ["trian"], ["train"], ["train", "--no-such-option"], ["data"], ["--", "tasks"]])
+@pytest.mark.parametrize(
+    "words", [[], ["trian"], ["evaluate"], ["train", "--no-such-option"], ["data"], ["--", "tasks"]]
+)
 def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)
@@ -64,13 +66,16 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["train"], "train needs a recipe first: one that 'descant recipes' lists"),
+        (["train", "trainer.epochs=3"], "train needs a recipe first"),
         (["train", "genr"], "there is no recipe 'genr': did you mean 'genre'"),
         (["train", "genre", "data=nowhere", "run=inline"], "there is no data set at"),
         (["train", "genre", "trainer.epochs"], "write key=value"),
         (["train", "genre", "trainr.epochs=1"], "no key 'trainr' in a recipe: did you mean 'trainer'"),
         (["evaluate", "nowhere"], "there is no run at 'nowhere'|there is no run at"),
         (["evaluate", "nowhere", "splt=test"], "evaluate has no key 'splt': did you mean 'split'"),
-        (["predict", "nowhere", "a.wav"], "there is no run at"),
+        (["predict", "nowhere", "."], "there is no run at"),
+        (["predict", "nowhere", ".", "a.wav", "b.wav"], "there is no file 'a.wav' and 1 more"),
         (["data", "info", "nowhere"], "there is no data set at 'nowhere'"),
         (["tasks", "plugin=[x.py]"], "tasks has no key 'plugin'"),
         (["tasks", "plugins=[x.py]"], "there is no plugin file 'x.py'"),

@@ -20,6 +20,7 @@ POINTS = [[1.0, 2.0], [3.5, 4.0]]
 def example() -> Description:
     fields = {
         "audio": Field("audio", "flac", rate_hz=16_000, seconds=30.0),
+        "cover": Field("image", ("jpg", "png")),
         "genre": Field("class", classes=("Folk", "Rock")),
         "landmarks": Field("points", shape=(5, 2)),
     }
@@ -39,6 +40,8 @@ def test_a_description_comes_back_as_written(tmp_path: Path) -> None:
     example().write(tmp_path)
     assert Description.read(tmp_path) == example() == describe(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
+    fields = json.loads((tmp_path / "dataset.json").read_text())["fields"]
+    assert (fields["audio"]["extension"], fields["cover"]["extension"]) == ("flac", ["jpg", "png"])
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from descant.data.order import EvaluationOrder, TrainingOrder, epoch_order, sample_rng, step_seed
+from descant.data.order import EvaluationOrder, TrainingOrder, permutation, sample_rng, step_seed
 
 SAMPLES, BATCH, RANKS, EPOCH = st.integers(1, 90), st.integers(1, 40), st.integers(1, 9), st.integers(0, 50)
 
 
 def orders(samples: int, batch: int, ranks: int, seed: int = 3) -> list[TrainingOrder]:
-    return [TrainingOrder(seed, "data", samples, batch, rank, ranks) for rank in range(ranks)]
+    return [TrainingOrder.of_one(seed, "data", samples, batch, rank, ranks) for rank in range(ranks)]
 
 
 @settings(max_examples=150, deadline=None)
@@ -43,7 +43,7 @@ def test_an_epoch_shows_every_sample_once_in_the_same_global_order(
         seen += joined.tolist()
     assert sorted(seen) == list(range(samples))
     assert {order.batches for order in dealt} == {alone.batches}
-    np.testing.assert_array_equal(seen, epoch_order(3, epoch, "data", samples))
+    np.testing.assert_array_equal(seen, permutation(3, epoch, "data", samples))
 
 
 @given(SAMPLES, BATCH, st.integers(0, 5), st.data())
@@ -68,19 +68,19 @@ def test_an_evaluation_deals_each_batch_to_one_rank(samples: int, batch: int, ra
 
 
 def test_epochs_seeds_and_data_sets_have_orders_of_their_own() -> None:
-    kinds = {tuple(epoch_order(seed, epoch, data, 60)) for seed in (0, 1) for epoch in (0, 1) for data in "ab"}
+    kinds = {tuple(permutation(seed, epoch, data, 60)) for seed in (0, 1) for epoch in (0, 1) for data in "ab"}
     assert len(kinds) == 8
-    first = np.asarray([epoch_order(0, epoch, "x", 10)[0] for epoch in range(2000)])
+    first = np.asarray([permutation(0, epoch, "x", 10)[0] for epoch in range(2000)])
     assert np.abs(np.bincount(first, minlength=10) - 200).max() < 70, "five standard deviations"
 
 
 def test_an_order_is_the_same_in_every_process_and_version() -> None:
     program = (
         "from descant.data.order import *; "
-        "print(epoch_order(7, 2, 'f', 9).tolist(), sample_rng(7, 2, 5).random(), step_seed(7, 2, 1))"
+        "print(permutation(7, 2, 'f', 9).tolist(), sample_rng(7, 2, 5).random(), step_seed(7, 2, 1))"
     )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    here = f"{epoch_order(7, 2, 'f', 9).tolist()} {sample_rng(7, 2, 5).random()} {step_seed(7, 2, 1)}"
+    here = f"{permutation(7, 2, 'f', 9).tolist()} {sample_rng(7, 2, 5).random()} {step_seed(7, 2, 1)}"
     assert printed.strip() == here
     assert here == GOLDEN
 

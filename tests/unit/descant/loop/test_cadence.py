@@ -19,7 +19,7 @@ SETTINGS = TrainerSettings(
 
 def walk(settings: TrainerSettings, samples: int) -> dict[str, list[int]]:
     """Return the steps after which each thing is due."""
-    order = TrainingOrder(0, "data", samples, settings.batch_size)
+    order = TrainingOrder.of_one(0, "data", samples, settings.batch_size)
     cadence, progress = Cadence(settings, order), Progress()
     found: dict[str, list[int]] = {name: [] for name in ("log", "epoch_ends", "evaluate", "save", "done")}
     while progress.step < cadence.steps:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
 
 from descant.errors import UserError
-from descant.recipe import Recipe, compose, differences, parse_recipe
+from descant.recipe import Recipe, RunSettings, compose, differences, parse_recipe
 from descant.recipe.compose import _set as set_key
 
 PLAIN: dict[str, Any] = {
@@ -65,6 +66,11 @@ def test_every_shipped_recipe_is_sound_and_runs_again_from_its_plain_form() -> N
         ("run.workers", 0, r"run\.workers is 0"),
         ("run.name", "a/b", r"run\.name is 'a/b'"),
         ("seed", -1, "seed is -1"),
+        ("resume", "maybe", "resume is 'maybe': give true or false"),
+        ("trainer.precision", "fp8", r"trainer\.precision is 'fp8': give 'fp32' or 'bf16'"),
+        ("run", 3, "run is 3: give a mapping"),
+        ("run.nam", None, r"no key 'run\.nam': did you mean 'run\.name'"),
+        ("name", True, "the recipe's name is True"),
         ("seed", 1.5, r"seed is 1\.5"),
         ("data", None, "the recipe has no data"),
         ("tasks", {}, "the recipe has no tasks"),
@@ -87,6 +93,73 @@ def test_every_shipped_recipe_is_sound_and_runs_again_from_its_plain_form() -> N
 def test_a_wrong_value_is_one_sentence_that_names_it(key: str, value: Any, said: str) -> None:
     with pytest.raises(UserError, match=said):
         parse_recipe(changed(key, value))
+
+
+@pytest.mark.parametrize(("key", "value"), [("name", 2024), ("data", 2024), ("run.name", 2024), ("run.dir", 1.5)])
+def test_names_that_yaml_reads_as_numbers_are_text(key: str, value: Any) -> None:
+    recipe = parse_recipe(changed(key, value))
+    found = {"name": recipe.name, "data": recipe.data.plain, "run.name": recipe.run.name, "run.dir": recipe.run.dir}
+    assert found[key] == str(value)
+    assert recipe == parse_recipe(recipe.plain)
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "written"),
+    [
+        ({}, RunSettings(), {"workers": 1, "max_failures": 3}),
+        ({"workers": None, "cpus_per_worker": None, "max_failures": None, "dir": None}, RunSettings(), {"dir": "runs"}),
+        ({"workers": 2}, RunSettings(workers=(2, 2)), {"workers": 2}),
+        ({"workers": [1, 4]}, RunSettings(workers=(1, 4)), {"workers": [1, 4]}),
+        ({"gpus_per_worker": 0.5}, RunSettings(gpus_per_worker=0.5), {"gpus_per_worker": 0.5}),
+        ({"max_failures": -1}, RunSettings(max_failures=-1), {"max_failures": -1}),
+        ({"address": "head:6379"}, RunSettings(address="head:6379"), {"address": "head:6379"}),
+    ],
+)
+def test_what_a_run_asks_for_is_typed_and_written_as_json(
+    given: dict[str, Any], settings: RunSettings, written: dict[str, Any]
+) -> None:
+    assert RunSettings.parse(given) == settings
+    plain = parse_recipe({**PLAIN, "run": given}).plain["run"]
+    assert json.loads(json.dumps(plain)) == plain
+    assert {key: plain[key] for key in written} == written
+    assert RunSettings.parse(plain) == settings
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("workers", value) for value in (0, True, "two", [4, 1], [1, 2, 3], [1.0, 2.0], [0, 1])),
+        *(("cpus_per_worker", value) for value in (0, 0.5, True, "all")),
+        *(("gpus_per_worker", value) for value in (-1, True, "all", float("inf"))),
+        *(("max_failures", value) for value in (-2, 1.5)),
+        *(("name", value) for value in ("", ".x", "a/b", ["a"])),
+    ],
+)
+def test_what_a_run_cannot_be_given_is_one_sentence(key: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"^run\.{key} is .*: give [^\n]*$"):
+        RunSettings.parse({key: value})
+
+
+def test_a_runs_recipe_spells_out_the_optimizer() -> None:
+    assert parse_recipe(PLAIN).plain["optimizer"] == {"name": "adam", "lr": 1e-3}
+    assert parse_recipe({**PLAIN, "optimizer": {"name": "sgd", "momentum": 0.9}}).plain["optimizer"] == {
+        "name": "sgd",
+        "lr": 1e-3,
+        "momentum": 0.9,
+    }
+
+
+def test_differences_are_written_as_a_recipe_writes_them() -> None:
+    base = parse_recipe(changed("trainer.clip_norm", 1.5)).plain
+    other = copy.deepcopy(base)
+    other["trainer"] |= {"clip_norm": None, "deterministic": True}
+    other["tasks"]["smile"] |= {"hidden": [4, 2], "loss": "l1"}
+    assert differences(base, other) == [
+        "tasks.smile.hidden: [4] → [4, 2]",
+        "trainer.clip_norm: 1.5 → null",
+        "trainer.deterministic: false → true",
+        "tasks.smile.loss: null → l1",
+    ]
 
 
 def recipe_with(key: str, value: Any) -> Recipe:

@@ -56,6 +56,35 @@ def test_a_run_is_claimed_and_its_recipe_runs_again_as_it_is(here: Path) -> None
     assert os.path.isabs(made.request.recipe["data"]), "workers run in other folders"
 
 
+def test_the_recipe_of_a_run_spells_out_what_its_tasks_kinds_decide(here: Path) -> None:
+    made = launch("tasks.reconstruction={}", "tasks.genre.weight={schedule: linear, start: 1}", "run.workers=[1,2]")
+    saved = RunFolder(made.folder.path).read_recipe()
+    assert saved["tasks"]["reconstruction"] == {"role": "auxiliary", "weight": 0.1}
+    assert saved["tasks"]["genre"]["weight"] == {"schedule": "linear", "start": 1}
+    assert saved["optimizer"] == {"name": "adam", "lr": 1e-3}
+    assert (saved["run"]["name"], saved["run"]["workers"]) == ("genre", [1, 2])
+    assert made.request.recipe == saved == made.recipe.plain
+    assert launch("tasks.reconstruction.weight=0.1", "tasks.genre.weight={schedule: linear, start: 1}").resumes
+
+
+def test_the_name_in_its_recipe_decides_where_a_renamed_run_goes_on(here: Path) -> None:
+    launch("run.name=2024")
+    (here / "runs" / "2024").rename(here / "runs" / "new")
+    recipe = str(here / "runs" / "new" / "recipe.yaml")
+    assert prepare(recipe, ["run.name=new"]).resumes
+    fresh = prepare(recipe)
+    assert (fresh.folder.path.name, fresh.resumes) == ("2024", False)
+
+
+def test_an_unknown_name_hints_at_plugins_until_one_is_loaded(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descant.plugins._loaded", {})
+    with pytest.raises(UserError, match=r"no task 'genr': did you mean .*\? \(plugins=\[my_tasks.py\] loads"):
+        launch("tasks.genr.weight=1")
+    (here / "my_hints_of_a_test.py").write_text("")
+    with pytest.raises(UserError, match=r"no task 'genr': did you mean .*\?$"):
+        launch("tasks.genr.weight=1", "plugins=[my_hints_of_a_test.py]")
+
+
 def test_the_same_command_goes_on_and_another_recipe_is_refused(here: Path) -> None:
     launch("seed=1")
     assert launch("seed=1", "run.max_failures=1").resumes, "where it runs decides nothing"
@@ -82,7 +111,12 @@ def test_a_run_with_a_plugin_goes_on_and_is_kept_without_the_file(here: Path) ->
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["data=nowhere"], "there is no data set at .*nowhere.*make it with 'descant pack fma"),
+        ([f"data={compose('genre')['data']}"], "there is no data set at .*fma.*make it with 'descant pack fma"),
+        (["data=nowhere"], "there is no data set at .*nowhere.*make one with 'descant pack'"),
+        (["trunk.hidden=[a]"], r"the option 'hidden' of the trunk 'bilstm' is \['a'\]: give a list of whole numbers"),
+        (["trunk.dropout=much"], "the option 'dropout' of the trunk 'bilstm' is 'much': give a number"),
+        (["tasks.genre.hidden=8"], "the option 'hidden' of the task 'genre' is 8: give a list of whole numbers"),
+        (["inputs.mel.mel_scale=bark"], "the option 'mel_scale' of the input 'mel' is 'bark': give 'htk' or 'slaney'"),
         (["trainer.batch_size=17"], "trainer.batch_size is 17, but the training split has 16 samples"),
         (["tasks.genr.weight=1"], "there is no task 'genr': did you mean 'genre'"),
         (["tasks.smile.weight=1"], "reads the label 'smile', which the data set lacks"),
