@@ -14,6 +14,7 @@ from typing import Any
 from descant.errors import RunError
 from descant_cluster.settings import Placement
 
+logger = logging.getLogger("descant")
 # Read by Ray when it starts; whatever the user has set stays.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -44,14 +45,27 @@ def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     import ray
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher
 
     try:
         _start(placement)
-        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")  # the runner says what was lost
+        _speak_for_ray()
         yield _resources()
     finally:
         ray.shutdown()
+
+
+def _speak_for_ray() -> None:
+    """Keep Ray's own page about a lost worker from the terminal: the runner says it in a sentence."""
+    from ray._private import worker
+    from ray._private.ray_logging import global_worker_stdstream_dispatcher
+
+    def note(data: dict[str, Any], ignore_prefix: bool = True) -> None:
+        for line in data["lines"]:
+            level = logging.DEBUG if line.startswith("A worker died or was killed") else logging.WARNING
+            logger.log(level, "Ray: %s", line)
+
+    global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
+    worker.print_to_stdstream = note
 
 
 def _start(placement: Placement) -> None:
