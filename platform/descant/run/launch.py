@@ -85,7 +85,8 @@ class Launch:
                 "interrupted; what was saved before is kept, and the same command goes on from there"
             ) from error
         except Exception as error:
-            self._note_end({"status": "failed", "error": f"{type(error).__name__}: {error}"})
+            said = str(error) if isinstance(error, (UserError, RunError)) else f"{type(error).__name__}: {error}"
+            self._note_end({"status": "failed", "error": said})
             raise
 
     def _note_end(self, end: dict[str, Any]) -> None:
