@@ -36,3 +36,14 @@ def die_at_three(number: int) -> int:
 def threads_of(_: int) -> str:
     """Return how many threads this process may use."""
     return os.environ.get("OMP_NUM_THREADS", "")
+
+
+def print_as_c_does(text: str) -> None:
+    """Write to the terminal past Python, as libraries in C do."""
+    os.write(2, f"{text} from C\n".encode())
+
+
+def note_process(folder: Path) -> None:
+    """Make a file that is called as this process is numbered, in a while."""
+    (folder / str(os.getpid())).touch()
+    time.sleep(0.02)

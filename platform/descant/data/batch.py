@@ -39,6 +39,8 @@ class Batch:
         valid: which rows count at all, (B,): not padding, and readable.
         views: how many views of each sample the inputs hold, side by side.
         bad: what could not be used.
+        partner: what the samples are mixed with, row by row (mixup.py), if they are.
+        share_B: how much of each mixed sample is its own, (B,); 1 where it is not mixed.
     """
 
     keys: list[str]
@@ -48,6 +50,8 @@ class Batch:
     valid: Tensor
     views: int = 1
     bad: list[BadSample] = field(default_factory=list)
+    partner: Batch | None = None
+    share_B: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
@@ -72,6 +76,8 @@ class Batch:
             targets={name: target[start:stop] for name, target in self.targets.items()},
             present={name: mask[start:stop] for name, mask in self.present.items()},
             valid=self.valid[start:stop],
+            partner=None if self.partner is None else self.partner.rows(start, stop),
+            share_B=None if self.share_B is None else self.share_B[start:stop],
         )
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
@@ -83,4 +89,6 @@ class Batch:
             targets={name: function(target) for name, target in self.targets.items()},
             present={name: function(mask) for name, mask in self.present.items()},
             valid=function(self.valid),
+            partner=None if self.partner is None else self.partner._map(function),
+            share_B=None if self.share_B is None else function(self.share_B),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from descant.data.batch import BadSample, Batch
-from descant.data.order import Order, TrainingOrder, sample_rng
+from descant.data.mixup import Mixup, mixed
+from descant.data.order import Order, Slice, TrainingOrder, sample_rng
 from descant.data.sources import JoinedReader
 from descant.inputs.base import Input, View
 from descant.plugins import Plugin, load_plugins, loaded_plugins
@@ -29,12 +31,18 @@ class BatchMaker(Dataset[Batch]):
         order: which samples are in which batch.
         inputs: the recipe's inputs by name.
         tasks: the recipe's tasks by name.
+        mixup: how training samples are mixed, if they are.
     """
 
     def __init__(
-        self, reader: JoinedReader, order: Order, inputs: Mapping[str, Input], tasks: Mapping[str, Task]
+        self,
+        reader: JoinedReader,
+        order: Order,
+        inputs: Mapping[str, Input],
+        tasks: Mapping[str, Task],
+        mixup: Mixup | None = None,
     ) -> None:
-        self.reader, self.order, self.inputs = reader, order, inputs
+        self.reader, self.order, self.inputs, self.mixup = reader, order, inputs, mixup
         self.labelled = {name: task for name, task in tasks.items() if task.label is not None}
         self.unlabelled = [name for name, task in tasks.items() if task.label is None]
 
@@ -48,7 +56,29 @@ class BatchMaker(Dataset[Batch]):
             for sample, position in zip(rows.samples, rows.positions, strict=True)
         ]
         valid = rows.valid & np.asarray([sample.readable for sample in samples])
-        return self._stack(samples, valid, bad)
+        whole = self._stack(samples, valid, bad)
+        if self.mixup is None or not isinstance(self.order, TrainingOrder):
+            return whole
+        return self._mix(whole, samples, epoch, batch, rows)
+
+    def _mix(self, whole: Batch, samples: Sequence[_Sample], epoch: int, batch: int, rows: Slice) -> Batch:
+        """Mix samples with others of the global batch; a partner that cannot be read leaves a sample as it is."""
+        assert self.mixup is not None and isinstance(self.order, TrainingOrder)
+        everyone = replace(self.order, rank=0, world_size=1).slice(epoch, batch)
+        here = dict(zip(rows.positions.tolist(), samples, strict=True))
+        partners, shares = [], []
+        for own, position in zip(samples, rows.positions.tolist(), strict=True):
+            share, after = self.mixup.draw(self.order.seed, epoch, position, len(everyone.positions))
+            place = (position - int(everyone.positions[0]) + after) % len(everyone.positions)
+            other_position = int(everyone.positions[place])
+            if after and other_position not in here:
+                here[other_position] = self._sample(int(everyone.samples[place]), epoch, other_position, [])
+            other = here[other_position]
+            usable = own.readable and other.readable
+            partners.append(other if usable else own)
+            shares.append(share if usable else 1.0)
+        readable = np.asarray([partner.readable for partner in partners])
+        return mixed(whole, self._stack(partners, readable, []), np.asarray(shares), self.mixup.tasks)
 
     def __reduce__(self) -> Any:
         """Bring the plugins along, so that a loader process that starts afresh knows the classes of the tasks."""

@@ -7,15 +7,17 @@ names the index, 52 columns, splits ``training``, ``validation`` and ``test``.
 from __future__ import annotations
 
 import csv
+import io
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from descant.demo.staging import Progress, run_all, staged_folder
+from descant.demo.staging import run_all, staged_folder
 from descant.demo.styles import STYLES, Style
 from descant.demo.synth import Signal, Synthesizer, master
 from descant.errors import UserError
+from descant.pack.parallel import Progress
 
 MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _STRIDE = 7  # numbers with gaps and more than one folder, as in FMA; prime to 8, so styles take turns
@@ -159,7 +161,9 @@ def _write_clip(folder: Path, number: int, *, seed: int, seconds: float, rate_hz
     import soundfile
 
     signal_N = compose(number, seed=seed, seconds=seconds, rate_hz=rate_hz)
-    soundfile.write(_clip_path(folder, number), signal_N, rate_hz, format="MP3", subtype="MPEG_LAYER_III")
+    clip = io.BytesIO()  # libsndfile says of a full disk no more than that writing failed
+    soundfile.write(clip, signal_N, rate_hz, format="MP3", subtype="MPEG_LAYER_III")
+    _clip_path(folder, number).write_bytes(clip.getvalue())
 
 
 def _splits(numbers: list[int], seed: int) -> dict[int, str]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from descant.balance import LossBalancer, balancers
 from descant.data.description import Description
+from descant.data.mixup import Mixup
 from descant.data.order import TrainingOrder
 from descant.data.sources import DataSets, JoinedReader
 from descant.errors import UserError
@@ -99,6 +100,16 @@ class Experiment:
         streams, homogeneous = self.data.streams(reader), self.recipe.data.homogeneous
         batch_size = self.recipe.trainer.batch_size
         return TrainingOrder(self.recipe.seed, streams, batch_size, ranks.rank, ranks.world_size, homogeneous)
+
+    @property
+    def mixup(self) -> Mixup | None:
+        """How training samples are mixed, None where they are not."""
+        trainer, settings = self.recipe.trainer, self.recipe.tasks
+        if trainer.mixup_alpha is None:
+            return None
+        asked = {name: settings[name].mixup for name in self.tasks}
+        takes = {name for name, task in self.tasks.items() if (task.mixup if asked[name] is None else asked[name])}
+        return Mixup(trainer.mixup_alpha, trainer.mixup_chance, frozenset(takes))
 
     def build_model(self) -> MultiTaskModel:
         """Return the model with its initial weights, a pure function of the recipe.

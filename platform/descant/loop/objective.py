@@ -51,7 +51,7 @@ class Objective:
         """
         per_sample = {}
         for name, task in self.tasks.items():
-            losses_B = task.loss(outputs[name], target_of(task, batch, inputs))
+            losses_B = _loss(task, outputs[name], batch, inputs)
             assert losses_B.shape == batch.valid.shape, (
                 f"the loss of the task {name!r} has the shape {tuple(losses_B.shape)}, not one number a sample"
             )
@@ -63,6 +63,15 @@ class Objective:
     def recipe_weights(self, epoch: int, epochs: int) -> list[float]:
         """Return the recipe's weight of each task in ``epoch``, (K,)."""
         return [schedule.at(epoch, epochs) for schedule in self.schedules.values()]
+
+
+def _loss(task: Task, output: Tensor, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Return a task's loss of each sample, of a mixed one by both labels in proportion."""
+    losses_B = task.loss(output, target_of(task, batch, inputs))
+    if batch.partner is None or batch.share_B is None or task.label is None:
+        return losses_B
+    others_B = task.loss(output, target_of(task, batch.partner, inputs))
+    return torch.where(batch.share_B == 1.0, losses_B, batch.share_B * losses_B + (1.0 - batch.share_B) * others_B)
 
 
 def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:

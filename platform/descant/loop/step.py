@@ -99,7 +99,7 @@ class Stepper:
     def _micro_batch(self, step: int, batch: Batch, counts_K: Tensor, recipe_weights_K: Tensor) -> None:
         every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it
         batch = batch.to(self.device)
-        inputs = {name: self.inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
+        inputs = self._finished(batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
         losses = self.objective.losses(self.model(inputs), batch, inputs)
@@ -109,6 +109,15 @@ class Stepper:
         self.accelerator.backward((weights_K * means_K).sum() * self.ranks.world_size)
         self.pulse.remember(step, batch.keys, losses)
         self.meter.add_losses(losses)
+
+    def _finished(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the inputs as the trunk takes them, mixed where the batch has partners."""
+        inputs = {name: self.inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
+        if batch.partner is None or batch.share_B is None:
+            return inputs
+        others = {name: self.inputs[name].finish(arrays) for name, arrays in batch.partner.arrays.items()}
+        shares = {name: batch.share_B.reshape(-1, *[1] * (value.ndim - 1)) for name, value in inputs.items()}
+        return {name: shares[name] * value + (1.0 - shares[name]) * others[name] for name, value in inputs.items()}
 
     def _balance(self, own_means_K: Tensor) -> Tensor:
         """Return the balancer's weights; it sees the means over all ranks, and only if it looks at them."""

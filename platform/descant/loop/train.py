@@ -98,7 +98,8 @@ class Training:
         self._test()
 
     def _batches(self) -> Iterator[tuple[Batch, float]]:
-        maker = BatchMaker(self.reader, self.order, self.experiment.inputs, self.experiment.tasks)
+        experiment = self.experiment
+        maker = BatchMaker(self.reader, self.order, experiment.inputs, experiment.tasks, experiment.mixup)
         places = self.order.walk(self.progress.epoch, self.progress.batch, self.cadence.steps - self.progress.step)
         loader = iter(make_loader(maker, list(places), self.workers, pin_memory=self.device.type == "cuda"))
         while True:

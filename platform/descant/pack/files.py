@@ -6,17 +6,15 @@ import gzip
 import os
 import shutil
 import tarfile
-import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from descant.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """A file, or ``size`` bytes of a tar from byte ``offset``."""
 
@@ -36,12 +34,19 @@ class StoredFile:
             raise ValueError(f"the tar has {len(content)} of the file's {self.size} bytes")
         return content
 
+    def part(self, start: int, size: int) -> StoredFile:
+        """Return ``size`` bytes of this file from byte ``start``."""
+        return StoredFile(self.path, self.offset + start, size)
 
-@contextmanager
-def open_files(source: Path) -> Iterator[dict[str, StoredFile]]:
-    """Yield the files under a folder, or in a tar or tar.gz, by relative path with ``/``.
+    def length(self) -> int:
+        """Return how many bytes the file has."""
+        return self.path.stat().st_size if self.size is None else self.size
 
-    A gzipped tar cannot be read from its middle: it is unzipped into the temporary folder meanwhile.
+
+def open_files(source: Path, scratch: Path) -> Mapping[str, StoredFile]:
+    """Return the files under a folder, or in a tar or tar.gz, by relative path with ``/``, in alphabetical order.
+
+    A gzipped tar cannot be read from its middle: it is unzipped into ``scratch``.
 
     Raises:
         UserError: ``source`` is none of them.
@@ -49,12 +54,34 @@ def open_files(source: Path) -> Iterator[dict[str, StoredFile]]:
     if not source.exists():
         raise UserError(f"there is no {str(source)!r}: give a folder, a tar or a tar.gz")
     if source.is_dir():
-        yield _in_folder(source)
-    elif _is_gzipped(source):
-        with tempfile.TemporaryDirectory(prefix="descant-") as folder:
-            yield _in_tar(_unzipped(source, Path(folder) / "unzipped.tar"), source)
+        files = _in_folder(source)
+    elif is_gzipped(source):
+        files = _in_tar(unzipped(source, scratch / "unzipped.tar"), source)
     else:
-        yield _in_tar(source, source)
+        files = _in_tar(source, source)
+    return dict(sorted(files.items()))
+
+
+def is_gzipped(path: Path) -> bool:
+    """Say whether a file begins as gzip does."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def unzipped(source: Path, target: Path) -> Path:
+    """Unzip a gzip file into ``target``, which keeps its time of change, and return that."""
+    try:
+        with gzip.open(source) as packed, target.open("wb") as file:
+            shutil.copyfileobj(packed, file, 2**20)
+        shutil.copystat(source, target)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{str(source)!r} does not unzip: {error}") from error
+    except OSError as error:
+        raise UserError(
+            f"{str(source)!r} cannot be unzipped into {str(target.parent)!r}: {error.strerror}; "
+            f"set TMPDIR to a folder with room for it, or unzip it yourself"
+        ) from error
+    return target
 
 
 def _in_folder(folder: Path) -> dict[str, StoredFile]:
@@ -75,22 +102,3 @@ def _in_tar(path: Path, source: Path) -> dict[str, StoredFile]:
             }
     except (tarfile.TarError, OSError) as error:
         raise UserError(f"{str(source)!r} is not a folder, nor a whole tar or tar.gz: {error}") from error
-
-
-def _is_gzipped(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def _unzipped(source: Path, target: Path) -> Path:
-    try:
-        with gzip.open(source) as packed, target.open("wb") as file:
-            shutil.copyfileobj(packed, file, 2**20)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{str(source)!r} does not unzip: {error}") from error
-    except OSError as error:
-        raise UserError(
-            f"{str(source)!r} cannot be unzipped into {str(target.parent)!r}: {error.strerror}; "
-            f"set TMPDIR to a folder with room for it, or unzip it yourself"
-        ) from error
-    return target

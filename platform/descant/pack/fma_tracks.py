@@ -7,11 +7,13 @@ third with the index's name.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from descant.errors import UserError
+from descant.pack.record import LeftOut
 from descant.pack.splits import stratified
 
 COLUMNS = (("set", "split"), ("set", "subset"), ("track", "genre_top"))
@@ -19,7 +21,6 @@ SPLITS = {"training": "train", "validation": "validation", "test": "test"}
 # The subsets are nested, and a track is listed under the smallest that holds it.
 SUBSETS = {"small": ("small",), "medium": ("small", "medium"), "large": ("small", "medium", "large")}
 _LONGEST_CELL = 2**24  # biographies are longer than what csv allows by itself
-LeftOut = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,28 @@ class Track:
         return f"{self.number:06d}"
 
 
-def find_tracks(source: Path) -> Path:
-    """Return the tracks.csv that belongs to a folder of clips."""
+def check_source(source: Path) -> None:
+    """Refuse a folder without clips, and say which one beside, above or below it was probably meant."""
     if not source.is_dir():
         raise UserError(f"there is no folder {str(source)!r}: give the folder that holds 000/000002.mp3 and so on")
+    if _has_clips(source):
+        return
+    near = [source.resolve().parent, *_folders(source), *_folders(source.resolve().parent)]
+    meant = next((folder for folder in near if _has_clips(folder)), None)
+    hint = f"did you mean {str(meant)!r}?" if meant else "give the folder that holds 000/000002.mp3 and so on"
+    raise UserError(f"the folder {str(source)!r} holds no clips NNN/NNNNNN.mp3: {hint}")
+
+
+def _has_clips(folder: Path) -> bool:
+    return any(part.name.isdecimal() and any(part.glob(f"{part.name}*.mp3")) for part in _folders(folder))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and os.access(path, os.R_OK))
+
+
+def find_tracks(source: Path) -> Path:
+    """Return the tracks.csv that belongs to a folder of clips."""
     parent = source.resolve().parent
     places = (source, source / "fma_metadata", parent / "fma_metadata", parent)
     for place in places:
@@ -49,7 +68,7 @@ def find_tracks(source: Path) -> Path:
     raise UserError(f"there is no tracks.csv in {str(source)!r} nor in fma_metadata beside it: name it with --tracks")
 
 
-def read_tracks(table: Path, source: Path, subset: str | None) -> tuple[list[Track], LeftOut]:
+def read_tracks(table: Path, source: Path, subset: str | None) -> tuple[list[Track], list[LeftOut]]:
     """Return the tracks whose clips exist, by number, and what is left out with the reasons.
 
     A track whose clip is missing is left out only where a ``subset`` says that it should be there.
@@ -57,7 +76,7 @@ def read_tracks(table: Path, source: Path, subset: str | None) -> tuple[list[Tra
     if subset is not None and subset not in SUBSETS:
         raise UserError(f"there is no FMA subset {subset!r}: allowed are {', '.join(SUBSETS)}")
     tracks: dict[int, Track] = {}
-    left_out: LeftOut = []
+    left_out: list[LeftOut] = []
     for number, split, row_subset, genre in _rows(table):
         if subset is not None and row_subset not in SUBSETS[subset]:
             continue

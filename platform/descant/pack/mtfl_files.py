@@ -15,6 +15,8 @@ import numpy as np
 
 from descant.errors import UserError
 from descant.pack.files import StoredFile
+from descant.pack.keys import key_of
+from descant.pack.record import LeftOut
 
 FILES = {"train": "training.txt", "test": "testing.txt"}
 CLASSES = {
@@ -26,7 +28,6 @@ CLASSES = {
 _YES_FIRST = ("smile", "glasses")  # 1 is yes and 2 is no in the files
 _FIELDS = 15
 _LEAST_EYE_DISTANCE_PIXELS = 0.5
-LeftOut = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Face:
     labels: Mapping[str, int]
 
 
-def read_faces(source: Path, files: Mapping[str, StoredFile]) -> tuple[dict[str, list[Face]], LeftOut]:
+def read_faces(source: Path, files: Mapping[str, StoredFile]) -> tuple[dict[str, list[Face]], list[LeftOut]]:
     """Return the faces of each text file, and what is left out with the reasons.
 
     A picture may hold several faces: from its second line on, keys end in ``-2`` and so on. A line that says again
@@ -50,7 +51,7 @@ def read_faces(source: Path, files: Mapping[str, StoredFile]) -> tuple[dict[str,
     """
     prefix = _prefix(source, files)
     faces: dict[str, list[Face]] = {}
-    left_out: LeftOut = []
+    left_out: list[LeftOut] = []
     used: dict[str, Face] = {}
     for split, name in FILES.items():
         faces[split] = []
@@ -100,7 +101,7 @@ def _parse(line: str, prefix: str, files: Mapping[str, StoredFile]) -> Face:
     if np.linalg.norm(points_P2[0] - points_P2[1]) < _LEAST_EYE_DISTANCE_PIXELS:
         raise ValueError(f"the eyes of {path} coincide")
     points = tuple(zip(numbers[:5], numbers[5:], strict=True))
-    return Face(_key(path), files[prefix + path], points, _labels(path, codes))
+    return Face(key_of(path), files[prefix + path], points, _labels(path, codes))
 
 
 def _labels(path: str, codes: list[int]) -> dict[str, int]:
@@ -110,13 +111,6 @@ def _labels(path: str, codes: list[int]) -> dict[str, int]:
             raise ValueError(f"the {name} of {path} is {code}, allowed are 1 to {len(classes)}")
         labels[name] = 2 - code if name in _YES_FIRST else code - 1
     return labels
-
-
-def _key(path: str) -> str:
-    """Return the path without extension; a dot in its base name would end a WebDataset key."""
-    folder, slash, base = path.rpartition("/")
-    stem = base.rpartition(".")[0] or base
-    return (folder + slash + stem.replace(".", "_")).encode("utf-8", "backslashreplace").decode()
 
 
 def _unused(face: Face, used: dict[str, Face]) -> Face:

@@ -5,40 +5,45 @@ The same samples give the same bytes: members have no time, owner or mode of the
 
 from __future__ import annotations
 
-import errno
-import json
 import os
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from descant.data.description import FILE, Description, Field, Split, fingerprint
+from descant.data.description import Description, Field, Split, fingerprint
 from descant.data.index import load_indexes
-from descant.errors import RunError, UserError
+from descant.errors import Interrupted, RunError, UserError
+from descant.files import is_full
+from descant.pack import journal
+from descant.pack.journal import Journal
+from descant.pack.record import Sample
 from descant.pack.shards import ShardWriter
+from descant.pack.splits import SPLITS
+from descant.pack.workplace import Workplace
 
 SHARD_SIZE = 256 * 2**20
-SPLITS = ("train", "validation", "test")
 
 
 class DataSetWriter:
-    """Writes the samples of a data set in the order given.
+    """Writes the samples of a data set in the order of its records.
 
-    It writes beside ``folder`` and moves all of it there at the end; on an error nothing stays behind.
+    It writes beside ``folder`` and moves all of it there at the end. A process that is killed or interrupted leaves
+    its whole shards there, hidden; the next writer of the same ``identity`` goes on from them: ``done`` are the
+    numbers of the records that they hold. On any other error nothing stays behind.
 
     Args:
         folder: where the data set goes; it must not hold anything yet, unless it is a data set and ``overwrite``.
         name: the data set's name.
-        fields: its fields; they may still be changed before ``finish``.
+        fields: its fields.
         shard_size: bytes after which another shard is begun.
         overwrite: whether to replace the data set in ``folder``.
+        identity: what decides every byte of the data set.
 
     Raises:
         UserError: ``folder`` holds something or cannot be made, or a split that is needed stays empty.
         RunError: the disk is full.
+        Interrupted: by Ctrl-C, with whole shards to go on from.
     """
 
     def __init__(
@@ -49,100 +54,103 @@ class DataSetWriter:
         *,
         shard_size: int = SHARD_SIZE,
         overwrite: bool = False,
+        identity: str = "",
     ) -> None:
         if shard_size < 1:
             raise UserError(f"the shard size is {shard_size}: give bytes from 1")
-        self.fields = dict(fields)
-        self._given, self._folder = folder, folder.resolve()
-        self._name, self._shard_size = name, shard_size
-        self._check_folder(overwrite)
-        self._partial = self._folder.with_name(f".{self._folder.name}.partial")
-        self._old = self._folder.with_name(f".{self._folder.name}.old")
-        self._writers: dict[str, ShardWriter] = {}
-        self._counts: dict[str, dict[str, list[int]]] = {}
+        self.done: set[int] = set()
+        self._given, self._name, self._fields = folder, name, dict(fields)
+        self._shard_size, self._identity = shard_size, identity
+        self._place = Workplace(folder, overwrite)
 
     def __enter__(self) -> DataSetWriter:
-        """Make the folder beside."""
-        shutil.rmtree(self._partial, ignore_errors=True)
-        try:
-            self._partial.mkdir(parents=True)
-        except OSError as error:
-            raise UserError(f"the folder {str(self._given)!r} cannot be made: {error.strerror}") from error
+        """Make the folder beside, or go on with what is in it."""
+        self._place.make()
+        self._journal = Journal(self._place.path, self._identity)
+        whole = self._journal.shards
+        self._place.keep_only({journal.FILE, *(shard.name for shard in whole)})
+        self.done = {number for shard in whole for number in shard.records}
+        classes = {name: len(field.classes) for name, field in self._fields.items() if field.classes}
+        self._splits = {
+            split: ShardWriter(
+                self._place.path,
+                split,
+                self._shard_size,
+                classes,
+                [shard for shard in whole if shard.split == split],
+                self._journal.add,
+            )
+            for split in SPLITS
+        }
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take away what was not finished."""
-        for writer in self._writers.values():
-            with suppress(OSError):  # what is thrown away need not be complete
-                writer.close()
-        shutil.rmtree(self._partial, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        """Take away what was not finished; a process that was interrupted or killed may leave its whole shards."""
+        for writer in self._splits.values():
+            writer.abandon()
+        samples = sum(len(shard.records) for shard in self._whole())
+        if samples and isinstance(error, KeyboardInterrupt | RunError):
+            self._place.keep_only({journal.FILE, *(shard.name for shard in self._whole())})
+            self._journal.close()
+            more = f"{samples} samples are in whole shards: the same command goes on from there"
+            raise Interrupted(f"interrupted; {more}") if kind is KeyboardInterrupt else RunError(f"{error}; {more}")
+        self._place.remove()
+        self._journal.close()
+        if is_full(error):
             raise RunError(
-                f"the disk is full ({error.strerror}) while packing into {str(self._given)!r}: make room or give "
-                f"another folder; nothing half-written is left"
+                f"the disk is full while packing into {str(self._given)!r}: make room or give another folder; "
+                f"nothing half-written is left"
             ) from error
 
-    def add(self, split: str, key: str, members: Mapping[str, bytes], labels: Mapping[str, Any]) -> None:
-        """Write one sample; labels that are None are left out of its json."""
-        assert split in SPLITS, split
-        known = {name: value for name, value in labels.items() if value is not None}
-        if split not in self._writers:
-            self._writers[split] = ShardWriter(self._partial, split, self._shard_size)
-        self._writers[split].add(key, {**members, "json": json.dumps(known, sort_keys=True).encode()})
-        for name, value in known.items():
-            classes = self.fields[name].classes
-            if classes:
-                counts = self._counts.setdefault(split, {}).setdefault(name, [0] * len(classes))
-                counts[value] += 1
+    def add(self, number: int, split: str, key: str, sample: Sample) -> None:
+        """Write the sample of the record with this number."""
+        self._splits[split].add(number, key, sample)
 
-    def finish(self, provenance: Mapping[str, Any]) -> Description:
-        """Index the shards, write ``dataset.json`` and move everything into place."""
-        for writer in self._writers.values():
-            writer.close()
+    def seconds(self) -> dict[int, float]:
+        """Return the length of each record's audio, where it has some, in the order of the records."""
+        lengths = {
+            number: length
+            for writer in self._splits.values()
+            for shard in writer.shards
+            for number, length in zip(shard.records, shard.seconds, strict=True)
+            if length is not None
+        }
+        return dict(sorted(lengths.items()))
+
+    def finish(self, fields: Mapping[str, Field], provenance: Mapping[str, Any]) -> Description:
+        """Index the shards, write ``dataset.json`` with these fields and move everything into place."""
         self._check_splits()
-        written = {split: self._writers[split] for split in SPLITS if split in self._writers}
-        indexes = {split: load_indexes(writer.shards) for split, writer in written.items()}
+        for writer in self._splits.values():
+            writer.close()
+        written = {split: writer for split, writer in self._splits.items() if writer.shards}
+        paths = {split: [self._place.path / shard.name for shard in writer.shards] for split, writer in written.items()}
+        indexes = {split: load_indexes(shards) for split, shards in paths.items()}
         splits = {
-            split: Split(writer.samples, tuple(path.name for path in writer.shards), self._counts.get(split, {}))
+            split: Split(writer.samples, tuple(path.name for path in paths[split]), writer.counts())
             for split, writer in written.items()
         }
-        description = Description(self._name, self.fields, splits, fingerprint(indexes), dict(provenance))
-        description.write(self._partial)
-        self._move()
+        description = Description(self._name, dict(fields), splits, fingerprint(indexes), dict(provenance))
+        description.write(self._place.path)
+        os.unlink(self._place.path / journal.FILE)
+        self._place.land()
         return description
 
-    def _move(self) -> None:
-        shutil.rmtree(self._old, ignore_errors=True)
-        if self._folder.exists():
-            os.replace(self._folder, self._old)
-        os.replace(self._partial, self._folder)
-        shutil.rmtree(self._old, ignore_errors=True)
-
-    def _check_folder(self, overwrite: bool) -> None:
-        folder = str(self._given)
-        if not self._folder.exists():
-            return
-        if not self._folder.is_dir():
-            raise UserError(f"{folder!r} is a file: give a folder that is new or empty")
-        if not any(self._folder.iterdir()):
-            return
-        if not overwrite:
-            raise UserError(f"the folder {folder!r} holds something already: give another one, or --overwrite")
-        if not (self._folder / FILE).is_file():
-            raise UserError(f"the folder {folder!r} holds something that is no data set, which is not overwritten")
+    def _whole(self) -> list[journal.Shard]:
+        return [shard for writer in self._splits.values() for shard in writer.shards if shard.size_bytes]
 
     def _check_splits(self) -> None:
-        samples = {split: writer.samples for split, writer in self._writers.items()}
+        samples = {split: writer.samples for split, writer in self._splits.items()}
         for split in ("train", "validation"):
-            if not samples.get(split):
+            if not samples[split]:
+                there = ", ".join(f"{count} {name}" for name, count in samples.items())
                 raise UserError(
-                    f"the split {split!r} would be empty: there are {sum(samples.values())} samples in all "
-                    f"({samples}); check how the source splits them, or ask for a random split where there is one"
+                    f"the split {split!r} would be empty: there are {sum(samples.values())} samples in all ({there}); "
+                    f"check how the source splits them, or ask for a random split where there is one"
                 )
-        for label, counts in self._counts.get("train", {}).items():
-            missing = [name for name, count in zip(self.fields[label].classes, counts, strict=True) if not count]
+        for label, counts in self._splits["train"].counts().items():
+            missing = [name for name, count in zip(self._fields[label].classes, counts, strict=True) if not count]
             if missing:
                 raise UserError(
                     f"no training sample is of the {label} {', '.join(map(repr, missing))}: add some, leave the class "

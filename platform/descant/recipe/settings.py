@@ -49,6 +49,8 @@ class TrainerSettings:
         loader_workers: processes that read and decode for each worker; None: as many as cores are left, at most 4.
         quarantine_limit: the share of unreadable samples beyond which a run stops.
         deterministic: ask torch for deterministic algorithms.
+        mixup_alpha: mix training samples, by shares from Beta(alpha, alpha); None: do not.
+        mixup_chance: how likely a sample is mixed; the others teach the tasks that take no mixtures.
     """
 
     epochs: int = 10
@@ -64,6 +66,8 @@ class TrainerSettings:
     loader_workers: int | None = None
     quarantine_limit: float = 0.01
     deterministic: bool = False
+    mixup_alpha: float | None = None
+    mixup_chance: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse numbers without a meaning."""
@@ -74,11 +78,12 @@ class TrainerSettings:
                 _at_least(f"trainer.{name}", getattr(self, name), 1)
         if self.loader_workers is not None:
             _at_least("trainer.loader_workers", self.loader_workers, 0)
-        for name in ("clip_norm", "checkpoint_s"):
+        for name in ("clip_norm", "checkpoint_s", "mixup_alpha"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UserError(f"trainer.{name} is {getattr(self, name)!r}: give a number above 0, or null")
-        if not 0 <= self.quarantine_limit <= 1:
-            raise UserError(f"trainer.quarantine_limit is {self.quarantine_limit!r}: give a share from 0 to 1")
+        for name in ("quarantine_limit", "mixup_chance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"trainer.{name} is {getattr(self, name)!r}: give a share from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ class RunSettings:
         return {**dataclasses.asdict(self), "workers": least if least == most else [least, most]}
 
 
-TASK_KEYS = ("role", "weight", "gradient")
+TASK_KEYS = ("role", "weight", "gradient", "mixup")
 """The keys of a task that are the engine's; all others are the task's own options."""
 
 
@@ -146,12 +151,14 @@ class TaskSettings:
         role: ``main`` or ``auxiliary``.
         weight: of its loss, over the epochs; None: the default of its kind.
         gradient: what its gradient does to the trunk: a factor (1 passes, 0 blocks).
+        mixup: whether mixed samples teach it; None: as its kind does.
         options: the arguments of the task's class.
     """
 
     role: Literal["main", "auxiliary"] = "auxiliary"
     weight: Schedule | None = None
     gradient: float = 1.0
+    mixup: bool | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -164,8 +171,10 @@ class TaskSettings:
         weight, gradient = options.pop("weight", None), options.pop("gradient", "pass")
         if options.pop("stop", None) is not None:
             raise UserError(f"tasks.{name}.stop is set, but no stop rule exists yet: take it out")
+        mixup = options.pop("mixup", None)
+        check_value(f"tasks.{name}.mixup", bool | None, mixup)
         schedule = None if weight is None else parse_schedule(f"tasks.{name}.weight", weight)
-        return cls(role, _not_negative(name, schedule), _gradient(name, gradient), options)
+        return cls(role, _not_negative(name, schedule), _gradient(name, gradient), mixup, options)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ class Task:
     losses: ClassVar[Mapping[str, Loss]] = {}
     metric_makers: ClassVar[Mapping[str, Callable[[Any], Metric]]] = {}
     label_kinds: ClassVar[tuple[str, ...]] = ()
+    mixup: bool = False
+    """Whether samples mixed with others teach it, unless the recipe says otherwise: its loss is then of both labels."""
 
     def __init__(
         self,
@@ -107,6 +109,12 @@ class Task:
             BadLabel: the label has the wrong type or range.
         """
         raise NotImplementedError
+
+    def check_mirrored(self) -> None:
+        """Raise a UserError when labels cannot follow an image that is mirrored; asked where an input mirrors.
+
+        ``target`` finds in ``image_view(views).mirrored`` whether the one at hand is.
+        """
 
     def read_from(self, fields: Mapping[str, Field]) -> None:
         """Read labels from another data set from now on; outputs keep the meaning that they were trained with.

@@ -8,16 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from descant.errors import UserError
-from descant.inputs.base import View
+from descant.inputs.base import View, image_view
 from descant.lazy import torch
 from descant.tasks import losses, metrics
 from descant.tasks.base import BadLabel, Task
+from descant.tasks.sides import check_sides, mirrored_order
 
 
 class Classification(Task):
     """One of C classes: cross-entropy on C logits; the label is the class's index or its name.
 
     ``classes`` are the class names, in the order of the indices; without them the data set's are taken.
+    ``flip_classes`` are the names that take each other's place in a mirrored image, such as {"left": "right"}.
 
     Args:
         hidden: widths of the head's hidden layers.
@@ -26,8 +28,10 @@ class Classification(Task):
     """
 
     classes: Sequence[str] | None = None
+    flip_classes: Mapping[str, str] | None = None
     default_weight: ClassVar[float] = 0.3
     label_kinds = ("class",)
+    mixup = True
     losses = {"cross_entropy": losses.cross_entropy}
     metric_makers = {
         "accuracy": lambda task: metrics.accuracy(task.class_counts()),
@@ -39,6 +43,7 @@ class Classification(Task):
         self._hidden, self._dropout = tuple(hidden), dropout
         self.class_names = tuple(self.classes) if self.classes is not None else self.field.classes
         self._index = {name: index for index, name in enumerate(self.class_names)}
+        self._mirrored = mirrored_order(self.class_names, self.flip_classes)
         self._check_classes()
 
     def head(self, feature: tuple[int, ...]) -> torch.nn.Module:
@@ -71,7 +76,12 @@ class Classification(Task):
                 f"{self.label} is {label!r}: allowed are 0 to {len(self.class_names) - 1} for the classes "
                 f"{', '.join(self.class_names)}, and these names"
             )
-        return np.asarray(index, np.int64)
+        view = image_view(views)
+        return np.asarray(self._mirrored[index] if view is not None and view.mirrored else index, np.int64)
+
+    def check_mirrored(self) -> None:
+        """Raise a UserError when the class does not say which classes are exchanged."""
+        check_sides(self.name, "flip_classes", self.class_names, self.flip_classes)
 
     def class_counts(self) -> list[int]:
         """Return how often each class occurs in the training split, in the order of this task's classes."""

@@ -137,7 +137,9 @@ def test_broken_and_short_clips_are_listed_and_partial_ones_named(tmp_path: Path
     assert list(left_out(description)) == ["000006", "000002", "000003", "000004"]
     assert left_out(description)["000006"] == "there is no clip"
     assert "too short: 0." in left_out(description)["000002"]
+    assert left_out(description)["000003"] == "the clip is empty: it has 0 bytes"
     assert "does not decode" in left_out(description)["000004"]
+    assert description.provenance["found"] == 10
     assert [entry["key"] for entry in description.provenance["shorter"]] == ["000005"]
     assert list(stock_samples(tmp_path / "out", "train")) == ["000001", "000005", "000007"]
 
@@ -202,6 +204,17 @@ def test_a_binary_table_and_a_missing_folder_are_refused(tmp_path: Path) -> None
     (fma / "tracks.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(UserError, match="no table as FMA's"):
         pack(fma, tmp_path / "out")
+
+
+def test_the_folder_that_was_probably_meant_is_named(tmp_path: Path) -> None:
+    fma = write_fma(tmp_path / "data" / "fma_small")
+    (tmp_path / "data" / "fma_metadata").mkdir()
+    for given in (tmp_path / "data", fma / "000", tmp_path / "data" / "fma_metadata"):
+        with pytest.raises(UserError, match=f"{given}' holds no clips .* did you mean '{fma}'"):
+            pack(given, tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="give the folder that holds 000/000002.mp3"):
+        pack(tmp_path / "empty", tmp_path / "out")
 
 
 def test_tracks_without_split_are_split_by_the_seed(tmp_path: Path) -> None:

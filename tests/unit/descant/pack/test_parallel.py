@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from descant.errors import RunError, UserError
 from descant.pack.parallel import in_order
-from pool_work import die_at_three, leave_a_trace, refuse_seven, slow_square, threads_of
+from pool_work import die_at_three, leave_a_trace, print_as_c_does, refuse_seven, slow_square, threads_of
+
+TESTS = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_results_come_in_the_order_of_the_work_and_each_is_counted(jobs: int) -> None:
+@pytest.mark.parametrize(("jobs", "batch"), [(1, 1), (2, 1), (2, 7), (2, 100)])
+def test_results_come_in_the_order_of_the_work_and_each_is_counted(jobs: int, batch: int) -> None:
     seen: list[tuple[int, int]] = []
-    results = list(in_order(slow_square, list(range(40)), jobs, lambda done, total: seen.append((done, total))))
+    results = list(in_order(slow_square, list(range(40)), jobs, lambda done, total: seen.append((done, total)), batch))
     assert results == [number * number for number in range(40)]
     assert seen == [(done, 40) for done in range(1, 41)]
 
@@ -57,3 +64,26 @@ def test_each_process_has_one_thread() -> None:
 def test_jobs_below_one_are_refused() -> None:
     with pytest.raises(UserError, match="jobs is 0"):
         list(in_order(slow_square, [1], 0, None))
+
+
+def test_what_libraries_print_does_not_reach_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    assert list(in_order(print_as_c_does, ["one", "two"], 2, None)) == [None, None]
+    assert "from C" not in capfd.readouterr().err
+
+
+def test_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path\nfrom descant.pack.parallel import in_order\nfrom pool_work import note_process\n"
+        f"if __name__ == '__main__':\n    list(in_order(note_process, [Path({str(tmp_path)!r})] * 4000, 2, None))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(TESTS)})
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    processes = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(processes) == 2
+    while any(map(psutil.pid_exists, processes)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(psutil.pid_exists, processes))

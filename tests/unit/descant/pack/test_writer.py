@@ -13,6 +13,7 @@ import pytest
 from descant.data.description import Description, Field, describe
 from descant.data.index import read_index
 from descant.errors import RunError, UserError
+from descant.pack.record import Sample
 from descant.pack.writer import DataSetWriter
 from packing import stock_samples
 
@@ -23,13 +24,17 @@ FIELDS = {
 }
 
 
-def write(folder: Path, count: int = 10, **options: int | bool) -> Description:
+def write(folder: Path, count: int = 10, stop_at: int = -1, **options: int | bool | str) -> Description:
     with DataSetWriter(folder, "pets", FIELDS, **options) as writer:  # type: ignore[arg-type]
         for number in range(count):
             split = ("train", "train", "validation", "test")[number % 4]
             labels = {"kind": number % 2, "spots": None if number % 3 else [[1.5, float(number)]]}
-            writer.add(split, f"group.one/{number:03d}", {"jpg": bytes([number]) * 700}, labels)
-        return writer.finish({"command": "test", "left_out": []})
+            if number not in writer.done:
+                sample = Sample({"jpg": bytes([number]) * 700}, labels)
+                writer.add(number, split, f"group.one/{number:03d}", sample)
+            if number == stop_at:
+                raise KeyboardInterrupt
+        return writer.finish(FIELDS, {"command": "test", "left_out": []})
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -105,7 +110,7 @@ def test_an_error_while_packing_leaves_the_old_data_set(tmp_path: Path) -> None:
         pytest.raises(KeyboardInterrupt),
         DataSetWriter(tmp_path / "pets", "pets", FIELDS, overwrite=True) as writer,
     ):
-        writer.add("train", "new", {"jpg": b""}, {})
+        writer.add(0, "train", "new", Sample({"jpg": b""}, {}))
         raise KeyboardInterrupt
     assert contents(tmp_path / "pets") == before and [path.name for path in tmp_path.iterdir()] == ["pets"]
 
@@ -131,7 +136,7 @@ def test_an_empty_split_and_an_untaught_class_are_refused(tmp_path: Path) -> Non
         pytest.raises(UserError, match="no training sample is of the kind 'dog'"),
         DataSetWriter(tmp_path / "pets", "pets", FIELDS) as writer,
     ):
-        writer.add("train", "a", {"jpg": b"a"}, {"kind": 0})
-        writer.add("validation", "b", {"jpg": b"b"}, {"kind": 1})
-        writer.finish({})
+        writer.add(0, "train", "a", Sample({"jpg": b"a"}, {"kind": 0}))
+        writer.add(1, "validation", "b", Sample({"jpg": b"b"}, {"kind": 1}))
+        writer.finish(FIELDS, {})
     assert list(tmp_path.iterdir()) == []
