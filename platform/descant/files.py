@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-_LONGEST_PART = 64  # of a name within a temporary one, which must stay below what file systems allow
+_LONGEST_PART = 32  # characters of a name within a temporary one, which must stay below what file systems allow
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:

@@ -11,3 +11,4 @@ class FaceLandmarks(Landmarks):
 
     label = "landmarks"
     eyes = (0, 1)
+    flip_pairs = ((0, 1), (3, 4))

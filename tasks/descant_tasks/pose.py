@@ -10,3 +10,4 @@ class Pose(Classification):
     """Head pose in five steps from left profile to right profile."""
 
     label = "pose"
+    flip_classes = {"left profile": "right profile", "left": "right"}

@@ -1,4 +1,4 @@
-"""``descant data demo|info``."""
+"""``descant data demo|info|verify|quarantine``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from descant.cli.quarantine import configure_quarantine, print_quarantine
+from descant.cli.verify import configure_verify, verify
+
 if TYPE_CHECKING:
     from descant.data.description import Field, Split
 
-HELP = "make a small corpus in real raw layouts, or say what a data set holds"
+HELP = "say what a data set holds, verify its shards, or make a small corpus in real raw layouts"
 HAS_ACTIONS = True
 _SHOWN = 10
 _CLASSES = 40
@@ -29,11 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     info = actions.add_parser("info", help="fields, classes, splits and provenance of a data set")
     info.add_argument("folder", help="a data set")
     info.add_argument("--json", action="store_true", help="print one JSON object")
+    configure_verify(actions.add_parser("verify", help="walk shards, write their indexes, say what is wrong and where"))
+    configure_quarantine(actions.add_parser("quarantine", help="the samples that a run could not use, and why"))
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the action."""
-    return _demo(args) if args.action == "demo" else _info(args)
+    actions = {"demo": _demo, "info": _info, "verify": verify, "quarantine": print_quarantine}
+    return actions[args.action](args)
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from descant.report.files import shown
 from descant.report.numbers import counted
 from descant.run.launch import Run
 from descant.run.log import Row
@@ -126,8 +127,8 @@ def print_result(run: Run) -> None:
 
 def _print_places(console: Console, run: Run) -> None:
     places: Mapping[str, Any] = {
-        "report and figures": run.folder / "report.html",
-        "TensorBoard": f"{_command('tensorboard')} --logdir {run.folder.parent}",
+        "report and figures": shown(run.folder / "report.html"),
+        "TensorBoard": f"{_command('tensorboard')} --logdir {shown(run.folder.parent)}",
     }
     for what, place in places.items():
         console.print(f"{what}: {place}", highlight=False, soft_wrap=True)

@@ -28,12 +28,13 @@ def main(args: argparse.Namespace) -> int:
     """Train, with progress, and print a table of what came of it."""
     from descant.cli.display import Display, print_result
     from descant.errors import UserError
+    from descant.report.files import shown
     from descant.run.launch import prepare
 
     if args.recipe is None or "=" in args.recipe:
         raise UserError("train needs a recipe first: one that 'descant recipes' lists, or the path of a YAML file")
     launch = prepare(args.recipe, args.overrides)
-    print(f"run folder: {launch.folder.path}", flush=True)
+    print(f"run folder: {shown(launch.folder.path)}", flush=True)
     if launch.is_finished:
         print("this run is finished; to train again give a new run.name, or resume=true with more epochs")
     with Display(launch.recipe.main) as display:

@@ -19,6 +19,7 @@ from descant.inputs.base import Input, View
 from descant.plugins import Plugin, load_plugins, loaded_plugins
 from descant.tasks.base import BadLabel, Task
 
+BATCHES_AHEAD = 16
 Place = tuple[int, int]
 """(epoch, batch)"""
 
@@ -50,6 +51,8 @@ class BatchMaker(Dataset[Batch]):
         """Return the batch at (epoch, batch)."""
         epoch, batch = place
         rows = self.order.slice(epoch, batch)
+        if self.reader.is_remote:
+            self._prefetch(epoch, batch)
         bad: list[BadSample] = []
         samples = [
             self._sample(int(sample), epoch, int(position), bad)
@@ -60,6 +63,11 @@ class BatchMaker(Dataset[Batch]):
         if self.mixup is None or not isinstance(self.order, TrainingOrder):
             return whole
         return self._mix(whole, samples, epoch, batch, rows)
+
+    def _prefetch(self, epoch: int, batch: int) -> None:
+        """Have the shards of this and the next batches fetched while this one is made."""
+        ahead = range(batch, min(batch + BATCHES_AHEAD, self.order.batches))
+        self.reader.prefetch(np.concatenate([self.order.slice(epoch, one).samples for one in ahead]).tolist())
 
     def _mix(self, whole: Batch, samples: Sequence[_Sample], epoch: int, batch: int, rows: Slice) -> Batch:
         """Mix samples with others of the global batch; a partner that cannot be read leaves a sample as it is."""

@@ -6,10 +6,12 @@ import io
 import math
 import struct
 from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 
 MAX_PIXELS = 64_000_000
+MAX_SECONDS = 2 * 3600.0  # of audio
 MAX_AUDIO_SAMPLES = 2**27  # 23 minutes of 48 kHz stereo; decoded they take half a gigabyte
 _NPY, _JPEG, _PNG = b"\x93NUMPY", b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 
@@ -18,19 +20,28 @@ def decode_array(member: bytes) -> np.ndarray:
     """Return a stored numpy array; object arrays (pickles) are refused with a ValueError."""
     if not member.startswith(_NPY):
         raise ValueError("the member is no npy array")
+    shape, dtype = _read_npy_header(member)
+    if dtype.kind not in "biuf":
+        raise ValueError(f"the array holds {dtype} (an object array would be a pickle), allowed are numbers")
+    if math.prod(shape) * max(dtype.itemsize, 1) > len(member):
+        raise ValueError(f"the array claims the shape {shape}, which its {len(member)} bytes cannot hold")
+    try:
+        value: np.ndarray = np.load(io.BytesIO(member), allow_pickle=False)
+    except (EOFError, OSError, TypeError, OverflowError) as error:
+        raise ValueError(f"the array does not load: {error}") from error
+    return value
+
+
+def _read_npy_header(member: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
     try:
         stream = io.BytesIO(member)
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
-        if dtype.kind not in "biuf":
-            raise ValueError(f"the array holds {dtype} (an object array would be a pickle), allowed are numbers")
-        if math.prod(shape) * max(dtype.itemsize, 1) > len(member):
-            raise ValueError(f"the array claims the shape {shape}, which its {len(member)} bytes cannot hold")
-        value: np.ndarray = np.load(io.BytesIO(member), allow_pickle=False)
-    except (EOFError, OSError, SyntaxError, TokenError, TypeError, OverflowError) as error:
-        raise ValueError(f"the array does not load: {error}") from error
-    return value
+    except (ValueError, EOFError, OSError, SyntaxError, TokenError, TypeError, OverflowError) as error:
+        # numpy's own words quote the damaged header
+        raise ValueError("the array's header is damaged or cut off") from error
+    return shape, dtype
 
 
 def decode_image(member: bytes, grey: bool = False) -> np.ndarray:
@@ -44,18 +55,27 @@ def decode_image(member: bytes, grey: bool = False) -> np.ndarray:
     _check_pixels(*struct.unpack(">II", member[16:24]))
     try:
         with Image.open(io.BytesIO(member), formats=["PNG"]) as picture:
+            _check_pixels(*picture.size)  # a second header may state another size than the first
             pixels = np.asarray(picture.convert("L" if grey else "RGB"))
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"the picture does not decode: {error}") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow names the stream by its address where it knows nothing else
+        reason = "it is damaged or cut off" if "<_io" in str(error) else str(error)
+        raise ValueError(f"the picture does not decode: {reason}") from error
     return pixels[..., None] if grey else pixels
 
 
 def _decode_jpeg(member: bytes, grey: bool) -> np.ndarray:
     import simplejpeg
 
-    height, width, _, _ = simplejpeg.decode_jpeg_header(member)
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(member)
+    except ValueError as error:
+        raise ValueError("the picture does not decode: its JPEG header is damaged or cut off") from error
     _check_pixels(width, height)
-    pixels: np.ndarray = simplejpeg.decode_jpeg(member, colorspace="GRAY" if grey else "RGB")
+    try:
+        pixels: np.ndarray = simplejpeg.decode_jpeg(member, colorspace="GRAY" if grey else "RGB")
+    except ValueError as error:
+        raise ValueError(f"the picture does not decode: {error}") from error
     return pixels
 
 
@@ -68,17 +88,30 @@ def decode_audio(member: bytes) -> tuple[np.ndarray, int]:
     """Return a FLAC, WAV, MP3 or Ogg clip as mono float32 (N,), and its rate in Hz."""
     import soundfile
 
+    if not member:
+        raise ValueError("the clip is empty: it has 0 bytes")
     try:
         with soundfile.SoundFile(io.BytesIO(member)) as clip:
             if clip.frames * clip.channels > MAX_AUDIO_SAMPLES:
                 raise ValueError(f"the clip claims {clip.frames:,} frames, allowed are {MAX_AUDIO_SAMPLES:,} samples")
+            if clip.frames > MAX_SECONDS * clip.samplerate:
+                raise ValueError(
+                    f"the clip claims {clip.frames / clip.samplerate:.0f} s, allowed are {MAX_SECONDS:.0f} s"
+                )
             audio, rate_hz = clip.read(dtype="float32", always_2d=True), clip.samplerate
     except soundfile.SoundFileError as error:
-        reason = getattr(error, "error_string", "it is no audio that libsndfile reads")
-        raise ValueError(f"the clip does not decode: {reason}") from error
+        raise ValueError(f"the clip does not decode: {_reason(error)}") from error
     audio_N: np.ndarray = audio.mean(axis=1) if audio.shape[1] > 1 else audio[:, 0]
     if audio_N.size == 0:
         raise ValueError("the clip holds no audio")
     if not np.isfinite(audio_N).all():
         raise ValueError("the clip holds samples that are not finite")
     return np.ascontiguousarray(audio_N), rate_hz
+
+
+def _reason(error: Exception) -> str:
+    """Return libsndfile's reason in words that fit bytes in memory, of which some are about files on disks."""
+    reason = str(getattr(error, "error_string", "")).rstrip(". ")
+    if not reason or "regular file" in reason:
+        return "it is cut off, or no audio that libsndfile reads"
+    return reason[0].lower() + reason[1:]

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from descant.data.folder import DESCRIPTION as FILE
+from descant.data.folder import Folder, checked_name, open_folder
 from descant.data.index import ShardIndex
 from descant.errors import UserError
 
 FORMAT = 1
-FILE = "dataset.json"
 LABEL_KINDS = ("class", "number", "points")
 
 
@@ -95,18 +96,26 @@ class Description:
     def read(cls, folder: Path) -> Description:
         """Return the description that stands in a folder; UserError when it is damaged or of another format."""
         path = folder / FILE
+        return cls.parse(path.read_bytes(), str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, place: str) -> Description:
+        """Return the description that the ``dataset.json`` at ``place`` holds.
+
+        Raises:
+            UserError: it is damaged, of another format, or names shards outside of its folder.
+        """
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = json.loads(content)
             if value["format"] != FORMAT:
                 raise ValueError(f"its format is {value['format']}, known is {FORMAT}")
             description = cls.from_json(value)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise UserError(f"{str(path)!r} is no description of a data set: {reason}; pack the data again") from error
+            raise UserError(f"{place!r} is no description of a data set: {reason}; pack the data again") from error
         for split in description.splits.values():
             for shard in split.shards:
-                if Path(shard).name != shard:
-                    raise UserError(f"{str(path)!r} names the shard {shard!r}: shards lie beside it, without a folder")
+                checked_name(shard, place)
         return description
 
     def write(self, folder: Path) -> None:
@@ -121,10 +130,16 @@ def _field(entry: Mapping[str, Any]) -> Field:
     return Field(**values)
 
 
-def describe(folder: Path) -> Description:
-    """Return a data set's description."""
-    if (folder / FILE).exists():
-        return Description.read(folder)
+def describe(place: str | Path | Folder) -> Description:
+    """Return the description of the data set at a path or URL.
+
+    Raises:
+        UserError: there is none, it is damaged, or the URL cannot be read.
+    """
+    folder = open_folder(place)
+    content = folder.read(FILE)
+    if content is not None:
+        return Description.parse(content, f"{folder.place}/{FILE}")
     from descant.data.infer import infer
 
     return infer(folder)

@@ -1,110 +1,32 @@
-"""The index of a shard: where each member of each sample lies in the tar, and what is wrong with the shard.
+"""The indexes of shards: built once, kept beside the shard as ``<tar>.index.npz``, rebuilt when they no longer fit.
 
-Built once by walking every header, kept beside the shard as ``<tar>.index.npz`` (numpy arrays, never pickle) and
-rebuilt when it no longer fits. A key is a member's path up to the first dot of its base name, the extension is the
-rest in lower case: WebDataset's rule.
+Where a shard's folder cannot be written to, its index is kept under ``$DESCANT_CACHE/indexes``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
-import json
-import multiprocessing
+import logging
 import os
-import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import overload
 
-import numpy as np
-import numpy.typing as npt
+from descant.cores import usable_cores
+from descant.data.index_file import Kept, read, write
+from descant.data.indexing import index_by_processes
+from descant.data.stamp import Stamp, make_probe
+from descant.data.table import Keys, ShardIndex, ShardProblem, build_index, plain
 
-from descant.data.samples import Sample, collect_samples
-from descant.errors import UserError
-
-FORMAT = 1
 SUFFIX = ".index.npz"
-Int64Array = npt.NDArray[np.int64]
+CACHE = "~/.cache/descant"
+_MUCH_BYTES, _MANY_SHARDS = 1 << 29, 32  # from here on processes are worth their start
+_SAY_EVERY_S = 3.0
 
-
-@dataclass(frozen=True)
-class ShardProblem:
-    """What is wrong with a shard: at which key and from which byte, where that is known, in plain words."""
-
-    shard: str
-    key: str | None
-    offset: int | None
-    problem: str
-
-
-class Keys(Sequence[str]):
-    """The keys of a shard in one buffer: 8 bytes a key and its text."""
-
-    def __init__(self, text: npt.NDArray[np.uint8], ends: Int64Array) -> None:
-        self.text = text
-        self.ends = ends
-
-    @staticmethod
-    def of(keys: Sequence[bytes]) -> Keys:
-        text = np.frombuffer(b"".join(keys), dtype=np.uint8)
-        return Keys(text, np.cumsum([len(key) for key in keys], dtype=np.int64))
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        start = int(self.ends[index - 1]) if index else 0
-        return plain(self.text[start : int(self.ends[index])].tobytes())
-
-
-@dataclass(frozen=True)
-class ShardIndex:
-    """The sample table of one shard of ``size_bytes``.
-
-    ``offsets[extension]`` and ``sizes[extension]`` have one entry per sample: the byte where that member's data start
-    and how many they are; -1 where the sample has no such member. ``fingerprint`` depends on the table and the size
-    of the shard alone, not on its folder or time.
-    """
-
-    path: Path
-    size_bytes: int
-    fingerprint: str
-    keys: Keys
-    offsets: Mapping[str, Int64Array]
-    sizes: Mapping[str, Int64Array]
-    problems: list[ShardProblem] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-
-def build_index(path: str | Path) -> ShardIndex:
-    """Walk every header of the tar at ``path`` and return its index; what is damaged is listed in ``problems``."""
-    path = Path(path)
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"the shard {str(path)!r} cannot be read: {error.strerror}; check the path") from error
-    try:
-        size_bytes = os.fstat(descriptor).st_size
-        samples, faults = collect_samples(descriptor, size_bytes)
-    finally:
-        os.close(descriptor)
-    problems = [ShardProblem(path.name, plain(key) or None, offset, fault) for key, offset, fault in faults]
-    keys = Keys.of(list(samples))
-    extensions, offsets, sizes = _table(samples.values())
-    return _assemble(path, size_bytes, keys, extensions, offsets, sizes, problems)
+logger = logging.getLogger("descant")
 
 
 def index_path(path: str | Path) -> Path:
@@ -112,134 +34,148 @@ def index_path(path: str | Path) -> Path:
     return Path(f"{path}{SUFFIX}")
 
 
-def write_index(index: ShardIndex, mtime_ns: int | None = None) -> Path:
-    """Write ``index`` beside its tar, atomically; ``mtime_ns`` is the tar's time of change when it was walked."""
-    target = index_path(index.path)
-    if mtime_ns is None:
-        mtime_ns = index.path.stat().st_mtime_ns
-    meta = {
-        "format": FORMAT, "size_bytes": index.size_bytes, "mtime_ns": mtime_ns, "fingerprint": index.fingerprint,
-        "extensions": list(index.offsets), "problems": [asdict(problem) for problem in index.problems],
-    }  # fmt: skip
-    arrays: dict[str, npt.NDArray[np.uint8] | Int64Array] = {
-        "meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8),
-        "key_text": index.keys.text,
-        "key_ends": index.keys.ends,
-        "offsets": _stack(index.offsets, len(index)),
-        "sizes": _stack(index.sizes, len(index)),
-    }
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+def cached_index_path(path: str | Path) -> Path:
+    """Return where it is kept instead when the tar's folder cannot be written to."""
+    place = os.path.abspath(path)
+    name = f"{hashlib.blake2b(os.fsencode(place), digest_size=12).hexdigest()}{SUFFIX}"
+    return Path(os.environ.get("DESCANT_CACHE") or CACHE).expanduser() / "indexes" / name
 
 
 def read_index(path: str | Path) -> ShardIndex:
     """Read the index kept beside the tar at ``path``; ValueError when it is not the index of that tar as it is now."""
     path = Path(path)
-    tar = path.stat()
-    try:
-        # np.load would leave a file open that is no archive
-        with open(index_path(path), "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            meta = json.loads(arrays["meta"].tobytes())
-            if meta["format"] != FORMAT or (meta["size_bytes"], meta["mtime_ns"]) != (tar.st_size, tar.st_mtime_ns):
-                raise ValueError("the shard has changed since its index was written")
-            keys = Keys(arrays["key_text"], arrays["key_ends"])
-            problems = [ShardProblem(**problem) for problem in meta["problems"]]
-            table = (meta["extensions"], arrays["offsets"], arrays["sizes"])
-        index = _assemble(path, tar.st_size, keys, *table, problems)
-    except (KeyError, TypeError, IndexError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"the index of {path.name} is damaged: {error}") from error
-    if index.fingerprint != meta["fingerprint"]:
-        raise ValueError(f"the index of {path.name} is damaged: its fingerprint does not fit")
-    return index
+    kept, now = read(index_path(path), path), Stamp.of(path)
+    if not kept.stamp.is_same(now) and not _fits(kept, now):
+        raise ValueError("the shard has changed since its index was written")
+    return kept.index
+
+
+def write_index(index: ShardIndex) -> Path:
+    """Write ``index`` beside its tar, atomically, and return where."""
+    write(Kept(index, Stamp.of(index.path), make_probe(index.path)), index_path(index.path))
+    return index_path(index.path)
 
 
 def load_index(path: str | Path) -> ShardIndex:
-    """Return the index of the tar at ``path``: the one beside it, or a new one, which is then kept if it can be."""
-    return _read_if_current(Path(path)) or _rebuild(Path(path))
-
-
-def load_indexes(
-    paths: Iterable[str | Path], jobs: int = 1, on_progress: Callable[[int, int], None] | None = None
-) -> list[ShardIndex]:
-    """Return the indexes of ``paths`` in their order; missing and stale ones are built by up to ``jobs`` processes."""
-    shards = [Path(path) for path in paths]
-    indexes = [_read_if_current(path) for path in shards]
-    missing = [path for path, index in zip(shards, indexes, strict=True) if index is None]
-    done = itertools.count(len(shards) - len(missing) + 1)
-    built: list[ShardIndex] = []
-
-    def take(results: Iterable[ShardIndex]) -> None:
-        for index in results:
-            built.append(index)
-            if on_progress is not None:
-                on_progress(next(done), len(shards))
-
-    if jobs > 1 and len(missing) > 1:
-        # spawn: a forked child of a process with running threads (torch, Ray) can hang
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(jobs, len(missing)), mp_context=context) as pool:
-            take(pool.map(_rebuild, missing))
-    else:
-        take(map(_rebuild, missing))
-    fresh = iter(built)
-    return [index if index is not None else next(fresh) for index in indexes]
-
-
-def plain(name: bytes) -> str:
-    """Return a member's name as text that can be printed, whatever its bytes."""
-    return name.decode("utf-8", errors="backslashreplace")
-
-
-def _read_if_current(path: Path) -> ShardIndex | None:
-    try:
-        return read_index(path)
-    except (OSError, ValueError):  # missing, stale or damaged: it is rebuilt
-        return None
-
-
-def _rebuild(path: Path) -> ShardIndex:
-    before = path.stat().st_mtime_ns if path.exists() else None
-    index = build_index(path)
-    with contextlib.suppress(OSError):  # a folder that cannot be written to: the index stays in memory
-        write_index(index, before)
+    """Return the index of the tar at ``path``: the one that is kept, or a new one, which is then kept if it can be."""
+    path = Path(path)
+    index = _current(path)
+    if index is None:
+        with _turn(path):
+            index = _current(path) or rebuild_index(path)
     return index
 
 
-def _table(samples: Iterable[Sample]) -> tuple[list[str], Int64Array, Int64Array]:
-    """Return the extensions and, of shape (extensions, samples), the offsets and sizes."""
-    rows = list(samples)
-    extensions = sorted({extension for row in rows for extension in row})
-    absent = (-1, -1)
-    cells = [[row.get(extension, absent) for row in rows] for extension in extensions]
-    table = np.array(cells, dtype=np.int64).reshape(len(extensions), len(rows), 2)
-    return [plain(extension) for extension in extensions], table[..., 0].copy(), table[..., 1].copy()
+def rebuild_index(path: str | Path) -> ShardIndex:
+    """Walk the tar at ``path`` anew and keep its index if it can be."""
+    path = Path(path)
+    stamp = Stamp.of(path) if path.exists() else None
+    index = build_index(path)
+    return index if stamp is None else _keep(Kept(index, stamp, make_probe(path)))
 
 
-def _stack(columns: Mapping[str, Int64Array], samples: int) -> Int64Array:
-    return np.array(list(columns.values()), dtype=np.int64).reshape(len(columns), samples)
+def load_indexes(
+    paths: Iterable[str | Path], jobs: int | None = None, on_progress: Callable[[int, int], None] | None = None
+) -> list[ShardIndex]:
+    """Return the indexes of ``paths`` in their order; missing and stale ones are built.
+
+    Args:
+        paths: of the tars.
+        jobs: how many processes build; None is one a core where there is much to build, else this one alone.
+        on_progress: is told how many of how many there are; None writes to the log every few seconds.
+    """
+    shards = [Path(path) for path in paths]
+    indexes = {path: _current(path) for path in shards}
+    missing = [path for path, index in indexes.items() if index is None]
+    report = on_progress or _Log()
+    done = itertools.count(len(indexes) - len(missing) + 1)
+    processes = min(jobs or fitting_jobs(missing), len(missing))
+    if processes > 1:
+        for _ in index_by_processes(missing, processes):
+            report(next(done), len(indexes))
+    for path in missing:  # what the processes have built is only read
+        indexes[path] = load_index(path)
+        if processes <= 1:
+            report(next(done), len(indexes))
+    return [index for index in map(indexes.get, shards) if index is not None]
 
 
-def _assemble(
-    path: Path,
-    size_bytes: int,
-    keys: Keys,
-    extensions: list[str],
-    offsets: Int64Array,
-    sizes: Int64Array,
-    problems: list[ShardProblem],
-) -> ShardIndex:
-    shape = (len(extensions), len(keys))
-    if offsets.shape != shape or sizes.shape != shape or (offsets + sizes > size_bytes).any():
-        raise ValueError(f"the index of {path.name} is damaged: its table does not fit the shard")
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([size_bytes, extensions]).encode())
-    for part in (keys.ends, keys.text, offsets, sizes):
-        digest.update(part.tobytes())
-    columns = dict(zip(extensions, offsets, strict=True)), dict(zip(extensions, sizes, strict=True))
-    return ShardIndex(path, size_bytes, digest.hexdigest(), keys, *columns, problems)
+class _Log:
+    """Says every few seconds how far the indexing is."""
+
+    def __init__(self) -> None:
+        self._last_s = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self._last_s >= _SAY_EVERY_S:
+            self._last_s = time.monotonic()
+            logger.info("indexing %d of %d shards", done, total)
+
+
+def fitting_jobs(shards: Sequence[Path]) -> int:
+    """Return how many processes are worth their start for walking these shards: one a core, or this one alone."""
+    much = len(shards) >= _MANY_SHARDS or sum(path.stat().st_size for path in shards if path.exists()) >= _MUCH_BYTES
+    return usable_cores() if much else 1
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    return index_path(path), cached_index_path(path)
+
+
+def _current(path: Path) -> ShardIndex | None:
+    """Return the index that is kept if it fits, and note the shard's times if only they are others."""
+    if not path.exists():
+        return None
+    now = Stamp.of(path)
+    others = []
+    for place in _places(path):
+        with suppress(OSError, ValueError):  # missing or damaged: it is rebuilt
+            kept = read(place, path)
+            if kept.stamp.is_same(now):
+                return kept.index
+            others.append(kept)
+    for kept in others:
+        if _fits(kept, now):
+            # Noted, a copy is not compared with what it was copied from at every start.
+            return kept.index if now == kept.stamp else _keep(replace(kept, stamp=now))
+    return None
+
+
+def _fits(kept: Kept, now: Stamp) -> bool:
+    return kept.stamp.allows(now) and make_probe(kept.index.path) == kept.probe
+
+
+def _keep(kept: Kept) -> ShardIndex:
+    """Write an index where that is possible and return it from there, so that processes share it."""
+    path = kept.index.path
+    for place in _places(path):
+        with suppress(OSError):  # a folder that cannot be written to, a full disk
+            if place.parent != path.parent:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            write(kept, place)
+            return read(place, path).index
+    return kept.index
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait while another process walks the same shard, where the system can tell."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        with suppress(OSError):  # a file system without locks: then it is walked twice
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+__all__ = [
+    "Keys", "ShardIndex", "ShardProblem", "build_index", "cached_index_path", "fitting_jobs", "index_path",
+    "load_index", "load_indexes", "plain", "read_index", "rebuild_index", "write_index",
+]  # fmt: skip

@@ -13,20 +13,23 @@ from typing import Any
 import numpy as np
 
 from descant.data.description import Description, Field, Split, fingerprint
-from descant.data.index import ShardIndex, load_indexes
+from descant.data.folder import Folder, open_folder
+from descant.data.index import ShardIndex
 from descant.errors import UserError
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+_DEEPEST = 8  # lists within lists that may still be one number label
 KINDS = {
     **dict.fromkeys(("flac", "wav", "mp3", "ogg"), "audio"),
     **dict.fromkeys(("jpg", "jpeg", "png"), "image"),
     "npy": "array",
     "txt": "text",
 }
+LABELS = ("json", "cls")  # extensions of the members that hold labels
 MAX_CLASSES = 100_000  # integers beyond it are numbers (identities, times), not classes
 
 
-def infer(folder: Path) -> Description:
+def infer(place: str | Path | Folder) -> Description:
     """Return the description of a folder of shards without ``dataset.json``.
 
     Splits go by the shards' names (``train-…``, ``validation-…`` or ``val-…``, ``test-…``; any other shard trains),
@@ -35,16 +38,17 @@ def infer(folder: Path) -> Description:
     Raises:
         UserError: there is no shard.
     """
-    shards = sorted(folder.glob("*.tar"))
+    folder = open_folder(place)
+    shards = folder.shards()
     if not shards:
         raise UserError(
-            f"there is no data set in {str(folder)!r}, neither dataset.json nor shards such as train-000000.tar: "
+            f"there is no data set in {folder.place!r}, neither dataset.json nor shards such as train-000000.tar: "
             f"make one with 'descant pack', or try 'descant data demo'"
         )
     indexes: dict[str, list[ShardIndex]] = {}
-    for index in load_indexes(shards):
+    for index in folder.indexes(shards):
         indexes.setdefault(_split(index.path), []).append(index)
-    labels = dict(sorted(_gathered(indexes).items()))
+    labels = dict(sorted(_gathered(folder, indexes).items()))
     fields = {**_inputs([index for parts in indexes.values() for index in parts])}
     fields |= {name: label.field() for name, label in labels.items()}
     splits = {
@@ -96,11 +100,11 @@ class _Label:
         return ("no", "yes") if self.kinds == {"boolean"} else tuple(map(str, range(max(known) + 1)))
 
 
-def _gathered(indexes: Mapping[str, Sequence[ShardIndex]]) -> dict[str, _Label]:
+def _gathered(folder: Folder, indexes: Mapping[str, Sequence[ShardIndex]]) -> dict[str, _Label]:
     """Return what the values of each label are like, over all samples of all splits."""
     labels: dict[str, _Label] = {}
     for split, parts in indexes.items():
-        for sample in _labels(parts):
+        for sample in _labels(folder, parts):
             for name, value in sample.items():
                 if value is not None:
                     labels.setdefault(name, _Label()).add(split, value)
@@ -120,9 +124,9 @@ def _kind(value: Any) -> str:
     return "points" if points else "number"
 
 
-def _is_numeric(value: Any) -> bool:
+def _is_numeric(value: Any, depth: int = 0) -> bool:
     if isinstance(value, list):
-        return all(map(_is_numeric, value))
+        return depth < _DEEPEST and all(_is_numeric(inner, depth + 1) for inner in value)
     return isinstance(value, int | float)
 
 
@@ -157,25 +161,27 @@ def _together(index: ShardIndex, extensions: Sequence[str]) -> bool:
     return bool(there) and bool((np.sum(there, axis=0) > 1).any())
 
 
-def _labels(indexes: Iterable[ShardIndex]) -> Iterator[dict[str, Any]]:
+def _labels(folder: Folder, indexes: Iterable[ShardIndex]) -> Iterator[dict[str, Any]]:
     for index in indexes:
-        for extension in ("json", "cls"):
-            if extension not in index.offsets:
-                continue
-            file = os.open(index.path, os.O_RDONLY)
-            try:
+        if index.offsets.keys().isdisjoint(LABELS):
+            continue
+        shard = folder.open_shard(index)
+        try:
+            for extension in LABELS:
+                if extension not in index.offsets:
+                    continue
                 for offset, size in zip(index.offsets[extension], index.sizes[extension], strict=True):
                     if offset >= 0:
-                        yield _parse(extension, os.pread(file, int(size), int(offset)))
-            finally:
-                os.close(file)
+                        yield _parse(extension, os.pread(shard.descriptor, int(size), int(offset)))
+        finally:
+            shard.close()
 
 
 def _parse(extension: str, data: bytes) -> dict[str, Any]:
     """Return a member's labels; what cannot be parsed is left to the reader, which names the sample."""
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if extension == "cls":
         return {"cls": value}

@@ -23,12 +23,14 @@ class Stream:
         samples: how many it has.
         positions: how many of an epoch's positions are its own.
         first: the number of its first sample among the samples of all data sets.
+        shards: how many samples each shard has, where shards are fetched one by one (blocks.py); else empty.
     """
 
     fingerprint: str
     samples: int
     positions: int
     first: int
+    shards: tuple[int, ...] = ()
 
 
 def shares(sizes: Sequence[int], weights: Sequence[float] | None, temperature: float | None, total: int) -> list[int]:

@@ -14,7 +14,10 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from descant.data.blocks import block_order
 from descant.data.mixture import Stream, interleaved
+
+WINDOW = 8  # remote shards whose samples are mixed at a time
 
 
 def permutation(seed: int, epoch: int, fingerprint: str, samples: int) -> np.ndarray:
@@ -47,8 +50,15 @@ def _stream_order(seed: int, epoch: int, stream: Stream) -> np.ndarray:
     order = np.empty(len(numbers), np.int64)
     for one in np.unique(passes).tolist():
         chosen = passes == one
-        order[chosen] = permutation(seed, one, stream.fingerprint, stream.samples)[within[chosen]]
+        order[chosen] = _pass(seed, one, stream)[within[chosen]]
     return order
+
+
+def _pass(seed: int, number: int, stream: Stream) -> np.ndarray:
+    """Return the permutation of a stream's samples in one pass: flat, or for remote shards few shards at a time."""
+    if stream.shards:
+        return block_order(seed, number, stream.fingerprint, stream.shards, WINDOW)
+    return permutation(seed, number, stream.fingerprint, stream.samples)
 
 
 def sample_rng(seed: int, epoch: int, position: int) -> np.random.Generator:
@@ -103,8 +113,9 @@ class TrainingOrder:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of all that decides the order but seed, epoch and batch size."""
-        if len(self.streams) == 1 and self.streams[0].positions == self.streams[0].samples:
-            return self.streams[0].fingerprint
+        (first, *others) = self.streams
+        if not others and not first.shards and first.positions == first.samples:
+            return first.fingerprint
         digest = hashlib.blake2b(repr((self.streams, self.homogeneous)).encode(), digest_size=8)
         return digest.hexdigest()
 

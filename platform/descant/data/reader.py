@@ -1,4 +1,4 @@
-"""Reads samples of a split by number, through the byte offsets of the shards' indexes."""
+"""Reads samples of a split by number, through the byte offsets of the shards' indexes; shards are here or remote."""
 
 from __future__ import annotations
 
@@ -11,41 +11,46 @@ from typing import Any
 import numpy as np
 
 from descant.data.description import Description
-from descant.data.index import ShardIndex, load_indexes
+from descant.data.folder import Folder, OpenShard, open_folder
+from descant.data.index import ShardIndex
+from descant.data.prefetch import Prefetch
 from descant.errors import RunError, UserError
-
-_MAX_OPEN_FILES = 128
 
 
 class SplitReader:
     """Random access to the samples of one split of a data set.
 
     Args:
-        folder: the data set.
+        place: the data set's folder or URL.
         description: what it holds.
         split: ``train``, ``validation`` or ``test``.
 
+    Attributes:
+        indexes: of the shards; a shard's samples are numbered on from those of the shards before it.
+
     Raises:
-        UserError: the split does not exist or is empty, or a shard is damaged.
+        UserError: the split does not exist or is empty, or a shard is missing or damaged.
     """
 
-    def __init__(self, folder: Path, description: Description, split: str) -> None:
+    def __init__(self, place: str | Path | Folder, description: Description, split: str) -> None:
+        self.folder = open_folder(place)
+        where = self.folder.place
         if split not in description.splits or not description.splits[split].shards:
             raise UserError(
-                f"the data set {str(folder)!r} has no split {split!r}: it has {', '.join(description.splits) or 'none'}"
+                f"the data set {where!r} has no split {split!r}: it has {', '.join(description.splits) or 'none'}"
             )
-        paths = [folder / shard for shard in description.splits[split].shards]
-        for path in paths:
-            if not path.exists():
-                raise UserError(
-                    f"the shard {str(path)!r} that dataset.json names is missing: put it back or pack again"
-                )
-        self.indexes: Sequence[ShardIndex] = load_indexes(paths)
+        self.indexes: Sequence[ShardIndex] = self.folder.indexes(description.splits[split].shards)
         self._ends = np.cumsum([len(index.keys) for index in self.indexes])
-        self._files: dict[int, int] = {}
+        self._files: dict[int, OpenShard] = {}
+        self._prefetch: Prefetch | None = None
         self._refuse_damaged()
         if len(self) == 0:
-            raise UserError(f"the split {split!r} of the data set {str(folder)!r} is empty: add samples to it")
+            raise UserError(f"the split {split!r} of the data set {where!r} is empty: add samples to it")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether shards are fetched before they are read: an order that needs few of them at once then serves best."""
+        return self.folder.is_remote
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -61,7 +66,8 @@ class SplitReader:
         """Return the bytes of a sample's member, of several extensions the first there is, or None without any.
 
         Raises:
-            RunError: the shard ends before the member does, because it changed since it was indexed.
+            RunError: the shard ends before the member does, because it changed since it was indexed; or it is remote
+                and cannot be fetched.
         """
         shard = int(np.searchsorted(self._ends, sample, side="right"))
         row = sample - (int(self._ends[shard - 1]) if shard else 0)
@@ -88,26 +94,40 @@ class SplitReader:
         label = self.member(sample, "cls")
         return labels if label is None else {**labels, "cls": int(label)}
 
+    def prefetch(self, samples: Sequence[int] | np.ndarray) -> None:
+        """Begin to fetch the shards of samples that are read soon; what fails is said when they are read."""
+        if self.is_remote:
+            if self._prefetch is None or self._prefetch.pid != os.getpid():  # threads do not survive a fork
+                self._prefetch = Prefetch()
+            for shard in np.unique(np.searchsorted(self._ends, np.asarray(samples), side="right")).tolist():
+                if shard not in self._files:
+                    self._prefetch.begin(self.folder, self.indexes[shard])
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave open files behind: each loader process opens its own."""
-        return {**self.__dict__, "_files": {}}
+        """Leave open files and threads behind: each loader process has its own."""
+        return {**self.__dict__, "_files": {}, "_prefetch": None}
 
     def close(self) -> None:
         """Close the shards."""
-        for file in self._files.values():
-            os.close(file)
+        for shard in self._files.values():
+            shard.close()
         self._files.clear()
+        if self._prefetch is not None:
+            self._prefetch.close()
 
     def __del__(self) -> None:
         """Close the shards with the reader."""
         self.close() if hasattr(self, "_files") else None
 
     def _file(self, shard: int) -> int:
-        if shard not in self._files:
-            if len(self._files) >= _MAX_OPEN_FILES:
-                os.close(self._files.pop(next(iter(self._files))))
-            self._files[shard] = os.open(self.indexes[shard].path, os.O_RDONLY)
-        return self._files[shard]
+        open_shard = self._files.get(shard)
+        if open_shard is None:
+            if len(self._files) >= self.folder.max_open:
+                self._files.pop(next(iter(self._files))).close()
+            open_shard = self._files[shard] = self.folder.open_shard(self.indexes[shard])
+            if self._prefetch is not None:
+                self._prefetch.forget(self.indexes[shard])
+        return open_shard.descriptor
 
     def _refuse_damaged(self) -> None:
         problems = [problem for index in self.indexes for problem in index.problems]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from descant.data.tar import Entry, Walker
 
+MAX_MEMBER_BYTES = 2**30  # a member is read whole into memory
 Sample = dict[bytes, tuple[int, int]]  # extension -> (offset, size) of the data
 Fault = tuple[bytes, int, str]  # key (or empty), byte offset, what is wrong
 
 
-def collect_samples(descriptor: int, size_bytes: int) -> tuple[dict[bytes, Sample], list[Fault]]:
-    """Walk the open tar and return its sound samples by key, in file order, and everything that is wrong with it."""
+def collect_samples(descriptor: int, size_bytes: int) -> tuple[dict[bytes, Sample], list[Fault], str]:
+    """Walk the open tar; return its sound samples by key, in file order, all that is wrong, and the file's digest."""
     collector = _Collector()
-    for entry in Walker(descriptor, size_bytes):
+    walker = Walker(descriptor, size_bytes)
+    for entry in walker:
         collector.add(entry)
-    return collector.finish()
+    return *collector.finish(), walker.digest()
 
 
 class _Collector:
@@ -32,7 +32,7 @@ class _Collector:
         if entry.damage:
             self._damage(entry)
             return
-        refused = entry.fault or _unsafe(entry.name)
+        refused = entry.fault or _unsafe(entry.name) or _too_large(entry.size)
         head, slash, base = entry.name.rpartition(b"/")
         stem, _, extension = base.partition(b".")
         if not refused and (not stem or not extension):
@@ -60,10 +60,10 @@ class _Collector:
             self._suspects[self._key] = entry.offset
             if entry.doubts_previous:
                 self._broken[self._key] = (entry.offset, "the stated size of its last member may be wrong")
-        if entry.name:  # a member whose data are cut off
+        if entry.name:  # a member whose data are cut off, or whose stated size is wrong
             base = entry.name.rpartition(b"/")
             key = base[0] + base[1] + base[2].partition(b".")[0]
-            self._broken[key] = (entry.offset, "one of its members is cut off")
+            self._broken[key] = (entry.offset, "one of its members cannot be read")
         self._after_damage = True
 
     def _flush(self) -> None:
@@ -82,18 +82,23 @@ class _Collector:
             self.faults.append((self._key, offset, fault))
 
     def finish(self) -> tuple[dict[bytes, Sample], list[Fault]]:
-        """Leave out samples that damage has made incomplete: those that lack what every sound sample has."""
+        """Leave out samples that damage has made incomplete: those that lack what a sample with the same and more has.
+
+        A sample next to damage of which no other has more is kept: nothing shows that it had more itself.
+        """
         self._flush()
-        counts = Counter(ext for key, sample in self.samples.items() if key not in self._suspects for ext in sample)
-        sound = sum(key not in self._suspects for key in self.samples)
-        common = {extension for extension, count in counts.items() if count == sound}
+        kinds = {frozenset(sample) for sample in self.samples.values()}
         for key, offset in self._suspects.items():
-            if key in self.samples and common - self.samples[key].keys():
+            if key in self.samples and any(kind > self.samples[key].keys() for kind in kinds):
                 self._broken.setdefault(key, (offset, "members of it are lost in the damaged part"))
         for key, (offset, reason) in self._broken.items():
             if self.samples.pop(key, None) is not None:
                 self.faults.append((key, offset, f"this sample is left out: {reason}"))
         return self.samples, self.faults
+
+
+def _too_large(size: int) -> str:
+    return f"has {size} bytes, allowed are {MAX_MEMBER_BYTES}" if size > MAX_MEMBER_BYTES else ""
 
 
 def _unsafe(name: bytes) -> str:

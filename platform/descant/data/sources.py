@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from descant.data.description import Description, Field, Split, describe, fingerprint
+from descant.data.folder import Folder, open_folder
 from descant.data.mixture import Stream, shares
 from descant.data.reader import SplitReader
 from descant.errors import UserError
@@ -24,12 +24,12 @@ class Source:
     """One data set: its name in the recipe (empty where it is the only one), its place and what it holds."""
 
     name: str
-    folder: Path
+    folder: Folder
     description: Description
 
     def __str__(self) -> str:
         """Say its name as sentences need it."""
-        return repr(self.name or str(self.folder))
+        return repr(self.name or self.folder.place)
 
 
 class JoinedReader:
@@ -83,6 +83,21 @@ class JoinedReader:
         """Return a sample's labels; a ValueError when its JSON is not an object."""
         part, own = self._locate(sample)
         return self.readers[part].labels(own)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether any data set's shards have to be fetched, so that ``prefetch`` is worth calling."""
+        return any(reader.is_remote for reader in self.readers)
+
+    def prefetch(self, samples: Sequence[int]) -> None:
+        """Begin to fetch the shards of samples that are to be read soon, where they are remote."""
+        wanted: dict[int, list[int]] = {}
+        for sample in samples:
+            part, own = self._locate(sample)
+            wanted.setdefault(part, []).append(own)
+        for part, own_samples in wanted.items():
+            if self.readers[part].is_remote:
+                self.readers[part].prefetch(own_samples)
 
     def _locate(self, sample: int) -> tuple[int, int]:
         if len(self.readers) == 1:
@@ -152,7 +167,8 @@ class DataSets:
                     f"weight, take it out (data.sources.{source.name}=null), or set data.samples higher"
                 )
             now = fingerprint({source.description.fingerprint: part.indexes})
-            streams.append(Stream(now, size, share, first))
+            shards = tuple(len(index) for index in part.indexes) if part.is_remote else ()
+            streams.append(Stream(now, size, share, first, shards))
         return tuple(streams)
 
 
@@ -189,10 +205,10 @@ def joined(sources: Sequence[Source]) -> Description:
 def _sources(settings: DataSettings, how_to_make_it: str) -> tuple[Source, ...]:
     sources = []
     for name, given in settings.sources.items():
-        folder = Path(given.data)
+        folder = open_folder(given.data)
         if not folder.exists():
             how = how_to_make_it or "make one with 'descant pack', or try 'descant data demo'"
-            raise UserError(f"there is no data set at {str(folder)!r}: {how}")
+            raise UserError(f"there is no data set at {folder.place!r}: {how}")
         sources.append(Source(name, folder, describe(folder)))
     return tuple(sources)
 

@@ -1,19 +1,21 @@
 """Walks the headers of a tar file to its end mark and says in plain words what is damaged or refused.
 
-Reads headers only, by ``pread``: payloads are never touched, names never reach the file system, a file that shrinks
-meanwhile cannot kill the process. After damage the walk goes on at the next sound header, so that nothing behind it is
-lost. Format: POSIX.1-2017 "pax Interchange Format" and the GNU tar manual, "Basic Tar Format".
+Names never reach the file system, payloads are looked at only for headers that a wrong size would swallow, a file that
+shrinks meanwhile cannot kill the process. After damage the walk goes on at the next sound header, so that nothing
+behind it is lost. Format: see ``tar_header``.
+
+What no walk can see: a size that lies by bytes that are zero, since zeros are what fills up a member's last block.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-BLOCK = 512
-CHUNK = 1 << 20
+from descant.data.tar_header import BLOCK, MAGIC, MAGIC_AT, is_sound, pax_records, stated_name, stated_size
+from descant.data.tar_window import CHUNK, Window
+
 MAX_EXTENDED_BYTES = 1 << 20  # long names and PAX records are small; a larger one is damage or an attack
 _ZERO = bytes(BLOCK)
 _REGULAR = b"\x000" + b"7"
@@ -44,13 +46,14 @@ class Walker:
     def __init__(self, descriptor: int, size_bytes: int) -> None:
         self._descriptor = descriptor
         self._size = size_bytes
+        self._window = Window(descriptor, size_bytes)
         self._position = 0
         self._defaults: dict[str, bytes] = {}  # from PAX global headers
         self._extended: dict[str, bytes] = {}  # from the headers right before the next member
 
     def __iter__(self) -> Iterator[Entry]:
         while True:
-            block = os.pread(self._descriptor, BLOCK, self._position)
+            block = self._window.block(self._position)
             if len(block) < BLOCK:
                 yield self._cut(len(block))
                 return
@@ -61,10 +64,14 @@ class Walker:
                 if self._position >= self._size:
                     return
                 continue
-            size = _size(block) if _sound(block) else -1
+            size = stated_size(block) if is_sound(block) else -1
             entry = self._damaged(block) if size < 0 else self._member(block, size)
             if entry is not None:
                 yield entry
+
+    def digest(self) -> str:
+        """Return a digest of all bytes of the file."""
+        return self._window.digest()
 
     def _cut(self, rest: int) -> Entry:
         start = min(self._position, self._size)
@@ -79,9 +86,9 @@ class Walker:
         data = _next_block_with_data(self._descriptor, start, self._size)
         self._position = data
         if data < self._size:
-            return Entry(
-                b"", start, data - start, f"data follow at byte {data} after an end mark at byte {start}", True
-            )
+            fault = f"data follow at byte {data} after an end mark at byte {start}"
+            # An end mark has two blocks: one alone lies within data of which the stated size is too small.
+            return Entry(b"", start, data - start, fault, True, doubts_previous=data - start < 2 * BLOCK)
         if start + 2 * BLOCK > self._size:
             return Entry(b"", start, 0, f"the end mark at byte {start} is cut off", True)
         return None
@@ -93,7 +100,7 @@ class Walker:
             return self._extend(block, kind, size)
         extended = self._defaults | self._extended if self._extended or self._defaults else self._extended
         self._extended = {}
-        name = extended["path"] if "path" in extended else _name(block)
+        name = extended["path"] if "path" in extended else stated_name(block)
         if "size" in extended:
             digits = extended["size"]
             size = int(digits) if digits.isdigit() and len(digits) < 20 else -1
@@ -105,37 +112,55 @@ class Walker:
         if kind in b"12346":  # these have no data, whatever their size field says
             self._position = data
             return Entry(name, data, 0, _REFUSED[kind])
-        if data + size > self._size:
-            self._position = _next_header(self._descriptor, data, self._size)
-            fault = f"declares {size} bytes from byte {data}, but the shard ends at byte {self._size}"
+        fault = self._take(name, data, size)
+        if fault:
             return Entry(name, data, size, fault, True)
-        self._position = data + (size + BLOCK - 1) // BLOCK * BLOCK
         if kind not in _REGULAR or b"GNU.sparse" in extended.get("keywords", b""):
             return Entry(name, data, size, _REFUSED.get(kind, f"is of the unknown type {kind.decode('latin-1')!a}"))
         return Entry(name, data, size)
 
+    def _take(self, name: bytes, data: int, size: int) -> str:
+        """Move behind a member's data; return why its stated size cannot be right, if so."""
+        if data + size > self._size:
+            self._position = self._resume(data)
+            return f"declares {size} bytes from byte {data}, but the shard ends at byte {self._size}"
+        end = data + size
+        self._position = data + (size + BLOCK - 1) // BLOCK * BLOCK
+        header = self._window.header(data, self._position)
+        if header >= 0 and not name.lower().endswith(b".tar"):  # a tar within the tar has headers of its own
+            self._position = header
+            return f"declares {size} bytes from byte {data}, but the next header stands at byte {header}"
+        if end < self._position and self._window.read(end, self._position).strip(b"\0"):
+            return f"declares {size} bytes from byte {data}, but more data follow at byte {end}"
+        return ""
+
     def _extend(self, block: bytes, kind: bytes, size: int) -> Entry | None:
         start = self._position + BLOCK
+        padded = start + (size + BLOCK - 1) // BLOCK * BLOCK
         if size > MAX_EXTENDED_BYTES or start + size > self._size:
             return self._damaged(block)
-        payload = os.pread(self._descriptor, size, start)
+        swallows = self._window.header(start, padded) >= 0
+        payload = self._window.read(start, padded)
+        if swallows or payload[size:].strip(b"\0"):
+            return self._damaged(block)
+        payload = payload[:size]
         if kind == b"L":
             self._extended["path"] = payload.rstrip(b"\0")
         elif kind in b"xXg":
-            records = _pax_records(payload)
+            records = pax_records(payload)
             if records is None:
                 return self._damaged(block)
             (self._defaults if kind == b"g" else self._extended).update(records)
-        self._position = start + (size + BLOCK - 1) // BLOCK * BLOCK
+        self._position = padded
         return None
 
     def _damaged(self, block: bytes) -> Entry:
         start = self._position
         self._extended = {}
-        self._position = _next_header(self._descriptor, start + BLOCK, self._size)
-        header = block[257:262] == b"ustar"
+        self._position = self._resume(start + BLOCK)
+        header = block[MAGIC_AT : MAGIC_AT + len(MAGIC)] == MAGIC
         if header and block[156:157] in b"LxX":  # the next member's real name is lost with this header
-            self._position = _next_header(self._descriptor, self._position + BLOCK, self._size)
+            self._position = self._resume(self._position + BLOCK)
         if start == 0 and not header:
             what = "the shard does not start with a tar header: it is damaged, compressed or no tar"
         else:
@@ -143,74 +168,10 @@ class Walker:
         skipped = f"{self._position - start} bytes are skipped"
         return Entry(b"", start, self._position - start, f"{what}; {skipped}", True, doubts_previous=not header)
 
-
-def _sound(block: bytes) -> bool:
-    """Is the header's checksum right?"""
-    try:
-        stated = int(block[148:156].strip(b" \0"), 8)
-    except ValueError:
-        return False
-    # The low half of Adler-32 is 1 + the sum of the bytes, exact up to 256 bytes and ten times faster than sum().
-    total = (zlib.adler32(block[:256]) & 0xFFFF) + (zlib.adler32(block[256:]) & 0xFFFF) - 2
-    field = block[148:156]
-    if total - sum(field) + 256 == stated:
-        return True
-    signed = sum(byte - 256 if byte > 127 else byte for byte in block)  # some old tars sum signed bytes
-    return signed - sum(byte - 256 if byte > 127 else byte for byte in field) + 256 == stated
-
-
-def _size(block: bytes) -> int:
-    """Return the size in bytes that a header states, -1 when it states none."""
-    field = block[124:136]
-    if field[0] == 0x80:  # base 256, for members of 8 GiB and more
-        return int.from_bytes(field[1:], "big")
-    digits = field.strip(b" \0")
-    if not digits:
-        return 0
-    try:
-        return int(digits, 8)
-    except ValueError:
-        return -1
-
-
-def _name(block: bytes) -> bytes:
-    name = block[:100].split(b"\0", 1)[0]
-    if block[345] and block[257:263] == b"ustar\0":  # GNU's own format has other fields where the prefix is
-        return block[345:500].split(b"\0", 1)[0] + b"/" + name
-    return name
-
-
-def _pax_records(payload: bytes) -> dict[str, bytes] | None:
-    """Return ``path``, ``size`` and the ``keywords`` of PAX records "LENGTH KEYWORD=VALUE\\n"; None when damaged."""
-    records: dict[str, bytes] = {}
-    position = 0
-    while position < len(payload) and payload[position]:
-        space = payload.find(b" ", position, position + 20)
-        digits = payload[position:space] if space > 0 else b""
-        length = int(digits) if digits.isdigit() else 0
-        record = payload[space + 1 : position + length]
-        keyword, equals, value = record[:-1].partition(b"=")
-        if not equals or record[-1:] != b"\n" or position + length > len(payload):
-            return None
-        if keyword in (b"path", b"size"):
-            records[keyword.decode()] = value
-        records["keywords"] = records.get("keywords", b"") + keyword + b" "
-        position += length
-    return records
-
-
-def _next_header(descriptor: int, start: int, size_bytes: int) -> int:
-    """Return where the next sound header with the ustar magic stands at or after ``start``, else ``size_bytes``."""
-    for chunk_start in range(start, size_bytes, CHUNK):
-        chunk = os.pread(descriptor, CHUNK, chunk_start)
-        found = chunk.find(b"ustar")
-        while found >= 0:
-            header, off = divmod(found - 257, BLOCK)
-            block = chunk[header * BLOCK : (header + 1) * BLOCK] if off == 0 and header >= 0 else b""
-            if len(block) == BLOCK and _sound(block) and _size(block) >= 0:
-                return chunk_start + header * BLOCK
-            found = chunk.find(b"ustar", found + 1)
-    return size_bytes
+    def _resume(self, start: int) -> int:
+        """Return where the next sound header stands at or after ``start``, else where the file ends."""
+        header = self._window.header(start, self._size)
+        return self._size if header < 0 else header
 
 
 def _next_block_with_data(descriptor: int, start: int, size_bytes: int) -> int:

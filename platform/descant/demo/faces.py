@@ -15,7 +15,7 @@ import numpy as np
 from descant.demo.face_shape import Attributes, FaceShape, draw_shape
 from descant.demo.staging import run_all, staged_folder
 from descant.errors import UserError
-from descant.pack.parallel import Progress
+from descant.parallel import Progress
 
 SMALLEST_SPLIT = 20
 _SHARES = {

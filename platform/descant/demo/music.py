@@ -17,7 +17,7 @@ from descant.demo.staging import run_all, staged_folder
 from descant.demo.styles import STYLES, Style
 from descant.demo.synth import Signal, Synthesizer, master
 from descant.errors import UserError
-from descant.pack.parallel import Progress
+from descant.parallel import Progress
 
 MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _STRIDE = 7  # numbers with gaps and more than one folder, as in FMA; prime to 8, so styles take turns

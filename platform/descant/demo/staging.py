@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from descant.errors import RunError, UserError
 from descant.files import is_full, whole_folder
-from descant.pack.parallel import Progress, in_order
+from descant.parallel import Progress, in_order
 
 Item = TypeVar("Item")
 _BATCH = 4

@@ -2,7 +2,8 @@
 
 from descant.inputs.array import ArrayInput
 from descant.inputs.audio import MelInput
-from descant.inputs.base import Geometry, Input, View, inputs
+from descant.inputs.base import Input, View, inputs
+from descant.inputs.geometry import Geometry
 from descant.inputs.image import ImageInput
 
 __all__ = ["ArrayInput", "Geometry", "ImageInput", "Input", "MelInput", "View", "inputs"]

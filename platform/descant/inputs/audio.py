@@ -6,18 +6,19 @@ Shapes: N samples, T frames, M bands.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from descant.data.decode import decode_array, decode_audio
 from descant.data.description import Field
 from descant.errors import UserError
+from descant.inputs.augment import read_augment
 from descant.inputs.base import Input, View, inputs
 from descant.inputs.fields import choose_field
+from descant.inputs.mel_augment import SILENCE, MelAugment
 from descant.lazy import torch
 
-SILENCE = -1.0
 _NPY = b"\x93NUMPY"
 
 
@@ -34,6 +35,7 @@ class MelInput(Input):
         views: how many crops are averaged at evaluation.
         where: ``loader`` computes mels in the loader processes, ``device`` in batches on the training device;
             ``auto`` is ``device`` where there is a GPU.
+        augment: the options of ``MelAugment``, for training.
     """
 
     kinds = ("array", "audio")
@@ -52,25 +54,22 @@ class MelInput(Input):
         mel_scale: Literal["htk", "slaney"] = "htk",
         views: int = 1,
         where: Literal["auto", "loader", "device"] = "auto",
+        augment: Mapping[str, Any] | None = None,
     ) -> None:
-        if min(crop_frames, rate_hz, bands, hop, views) < 1 or n_fft < 2:
-            raise UserError(f"the input {name!r} has a size below 1: crop_frames, rate_hz, bands, hop and views count")
-        if mel_scale not in ("htk", "slaney") or where not in ("auto", "loader", "device"):
-            raise UserError(
-                f"the input {name!r} has mel_scale={mel_scale!r} and where={where!r}: allowed are htk and slaney, and "
-                f"auto, loader and device"
-            )
+        _check(name, min(crop_frames, rate_hz, bands, hop, views, n_fft - 1), mel_scale, where)
         self.field_name, self.field = choose_field(name, field, fields, self.kinds)
         self.ready = self.field.kind == "array"
-        self.shape = (crop_frames, bands)
+        self.shape: tuple[int, int] = (crop_frames, bands)
         self.views = views
+        self.augment = read_augment(MelAugment, f"inputs.{name}.augment", augment)
+        self.augment.check(f"inputs.{name}.augment", crop_frames, bands, self.ready)
         self.rate_hz = rate_hz = self.field.rate_hz or rate_hz if self.ready else rate_hz
         self.on_device = not self.ready and (where == "device" or (where == "auto" and torch.cuda.is_available()))
         self._options = {"rate_hz": rate_hz, "bands": bands, "n_fft": n_fft, "hop": hop, "mel_scale": mel_scale}
         self._mel: torch.nn.Module | None = None
 
     def decode(self, member: bytes) -> np.ndarray:
-        """Return ready mels (T, M), mels computed here, or (on_device) the mono waveform (N,).
+        """Return ready mels (T, M), or the mono waveform (N,).
 
         A run that was trained on ready mels takes audio too, and makes its mels as the packer did.
         """
@@ -79,21 +78,20 @@ class MelInput(Input):
             if mel_TM.ndim != 2 or mel_TM.shape[1] != self.shape[1]:
                 raise ValueError(f"the mel has shape {mel_TM.shape}, allowed is (frames, {self.shape[1]})")
             return mel_TM
-        audio_N = _mono(member, self.rate_hz)
-        if self.on_device:
-            return audio_N
-        mel: np.ndarray = self.mel(torch.from_numpy(audio_N)[None])[0].numpy()
-        return mel
+        return _mono(member, self.rate_hz)
 
     def train_view(self, decoded: np.ndarray, rng: np.random.Generator) -> View:
-        """Return a crop at a random place."""
-        return self._crop(decoded, rng.random())
+        """Return a crop at a random place, augmented."""
+        place, drawn = rng.random(), self.augment.draw(self.shape, rng)
+        if decoded.ndim == 1:
+            decoded = self.augment.add_noise(decoded, rng)
+        return self._crop(self._frames(decoded), place, drawn)
 
     def evaluation_views(self, decoded: np.ndarray) -> list[View]:
         """Return ``views`` crops spread evenly over the clip."""
-        if self.views == 1:
-            return [self._crop(decoded, 0.5)]
-        return [self._crop(decoded, index / (self.views - 1)) for index in range(self.views)]
+        frames, drawn = self._frames(decoded), self.augment.draw(self.shape, None)
+        places = [0.5] if self.views == 1 else [index / (self.views - 1) for index in range(self.views)]
+        return [self._crop(frames, place, drawn) for place in places]
 
     def finish(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return mel crops (B, T, M), computed here from whole waveforms where ``on_device``."""
@@ -110,7 +108,7 @@ class MelInput(Input):
             start, before, after = self._place(mel_TM.shape[0], place)
             padded = torch.nn.functional.pad(mel_TM, (0, 0, before, after), value=SILENCE)
             crops.append(padded[start : start + self.shape[0]])
-        return torch.stack(crops)
+        return self.augment.apply_to_batch(torch.stack(crops), arrays)
 
     def show(self, values: torch.Tensor) -> torch.Tensor:
         """Return frames (B, T, M) as grey pictures: time from left to right, low bands at the bottom."""
@@ -119,7 +117,7 @@ class MelInput(Input):
     def blank(self) -> View:
         """Return silence."""
         if self.on_device:
-            return self._crop(np.zeros(self.rate_hz, np.float32), 0.0)
+            return self.evaluation_views(np.zeros(self.rate_hz, np.float32))[0]
         return View({"value": np.full(self.shape, SILENCE, np.float32)})
 
     @property
@@ -131,21 +129,38 @@ class MelInput(Input):
             self._mel = LogMel(**self._options)  # type: ignore[arg-type]
         return self._mel
 
-    def _crop(self, decoded: np.ndarray, place: float) -> View:
+    def _frames(self, decoded: np.ndarray) -> np.ndarray:
+        """Return mels (T, M) of what was decoded; the waveform (N,) itself where they are made on the device."""
+        if decoded.ndim > 1 or self.on_device:
+            return decoded
+        mel: np.ndarray = self.mel(torch.from_numpy(decoded)[None])[0].numpy()
+        return mel
+
+    def _crop(self, frames: np.ndarray, place: float, drawn: Mapping[str, np.ndarray]) -> View:
         if self.on_device:
-            waveform = {"value": decoded, "length": np.asarray(decoded.shape[0]), "place": np.asarray(place)}
-            return View(waveform)
-        start, before, after = self._place(decoded.shape[0], place)
-        crop = decoded[start : start + self.shape[0]]
+            waveform = {"value": frames, "length": np.asarray(frames.shape[0]), "place": np.asarray(place)}
+            return View({**waveform, **drawn})
+        start, before, after = self._place(frames.shape[0], place)
+        crop = frames[start : start + self.shape[0]]
         if before or after:
             crop = np.pad(crop, ((before, after), (0, 0)), constant_values=SILENCE)
-        return View({"value": np.ascontiguousarray(crop)})
+        return View({"value": self.augment.apply(crop, drawn) if drawn else np.ascontiguousarray(crop)})
 
     def _place(self, frames: int, place: float) -> tuple[int, int, int]:
         """Return (start, padding before, padding after) of a crop at ``place`` (0: the start, 1: the end)."""
         spare = frames - self.shape[0]
         offset = min(int(place * (abs(spare) + 1)), abs(spare))
         return (offset, 0, 0) if spare >= 0 else (0, offset, -spare - offset)
+
+
+def _check(name: str, least: int, mel_scale: str, where: str) -> None:
+    if least < 1:
+        raise UserError(f"the input {name!r} has a size below 1: crop_frames, rate_hz, bands, hop and views count")
+    if mel_scale not in ("htk", "slaney") or where not in ("auto", "loader", "device"):
+        raise UserError(
+            f"the input {name!r} has mel_scale={mel_scale!r} and where={where!r}: allowed are htk and slaney, and "
+            f"auto, loader and device"
+        )
 
 
 def _mono(member: bytes, rate_hz: int) -> np.ndarray:

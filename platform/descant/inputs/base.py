@@ -13,36 +13,42 @@ from typing import Any, ClassVar
 import numpy as np
 
 from descant.data.description import Field
+from descant.inputs.geometry import Geometry
 from descant.lazy import torch
 from descant.registry import Registry
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """Where an image's pixels went: unit = scale · pixel + shift, in units of the stored image's longer side."""
-
-    scale: tuple[float, float]
-    shift: tuple[float, float]
-
-
-@dataclass(frozen=True)
 class View:
-    """One look at one input of one sample: arrays to stack into a batch, and where an image's pixels went."""
+    """One look at one input of one sample: arrays to stack into a batch, and where an image's pixels went.
+
+    Attributes:
+        arrays: by part.
+        geometry: of an image, from pixels of the stored image to units of its longer side.
+    """
 
     arrays: Mapping[str, np.ndarray]
     geometry: Geometry | None = None
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether the image shows left on the right: labels with a side have to follow."""
+        return self.geometry is not None and self.geometry.mirrored
+
     def from_pixels(self, points_PX: np.ndarray) -> np.ndarray:
-        """Return points (P, 2) of the stored image in units of this view."""
+        """Return points (P, 2) of the stored image in units of this view; outside [0, 1] where a crop lost them."""
         assert self.geometry is not None, "points need an image"
-        moved_PX: np.ndarray = points_PX * np.asarray(self.geometry.scale) + np.asarray(self.geometry.shift)
-        return moved_PX
+        return self.geometry.apply(points_PX)
 
     def to_pixels(self, points_PX: np.ndarray) -> np.ndarray:
         """Return points (P, 2) of this view in pixels of the stored image."""
         assert self.geometry is not None, "points need an image"
-        moved_PX: np.ndarray = (points_PX - np.asarray(self.geometry.shift)) / np.asarray(self.geometry.scale)
-        return moved_PX
+        return self.geometry.inverse().apply(points_PX)
+
+
+def image_view(views: Mapping[str, View]) -> View | None:
+    """Return the view that labels of an image follow, out of a sample's views by input: the first image's."""
+    return next((view for view in views.values() if view.geometry is not None), None)
 
 
 class Input:
@@ -55,6 +61,8 @@ class Input:
 
     kinds: ClassVar[tuple[str, ...]] = ()
     views: int = 1
+    mirrors: bool = False
+    """Whether views to train on may be mirrored, so that tasks have to know which of their labels have a side."""
     shape: tuple[int, ...]
     field: Field
     field_name: str

@@ -6,14 +6,19 @@ Shapes: C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from descant.data.decode import decode_image
 from descant.data.description import Field
 from descant.errors import UserError
-from descant.inputs.base import Geometry, Input, View, inputs
+from descant.inputs.augment import read_augment
+from descant.inputs.base import Input, View, inputs
 from descant.inputs.fields import choose_field
+from descant.inputs.geometry import Geometry
+from descant.inputs.image_augment import ImageAugment
+from descant.inputs.warp import resize, warp
 from descant.lazy import torch
 
 
@@ -25,6 +30,7 @@ class ImageInput(Input):
         size: H and W in pixels, or one number for both; images are resized to it.
         grey: one channel instead of three.
         mean, std: per channel or one for all.
+        augment: the options of ``ImageAugment``, for training.
     """
 
     kinds = ("image",)
@@ -39,6 +45,7 @@ class ImageInput(Input):
         grey: bool = False,
         mean: float | Sequence[float] = 0.5,
         std: float | Sequence[float] = 0.25,
+        augment: Mapping[str, Any] | None = None,
     ) -> None:
         self.field_name, self.field = choose_field(name, field, fields, self.kinds)
         height, width = (size, size) if isinstance(size, int) else tuple(size)
@@ -46,18 +53,26 @@ class ImageInput(Input):
             raise UserError(f"the input {name!r} has the size {size}: give pixels from 1")
         self.shape = (1 if grey else 3, height, width)
         self._mean, self._std = mean, std
+        self.augment = read_augment(ImageAugment, f"inputs.{name}.augment", augment)
+        self.augment.check(f"inputs.{name}.augment", grey)
+        self.mirrors = self.augment.flip > 0
 
     def decode(self, member: bytes) -> np.ndarray:
         """Return the picture as uint8 (H, W, C), at its stored size."""
         return decode_image(member, grey=self.shape[0] == 1)
 
     def train_view(self, decoded: np.ndarray, rng: np.random.Generator) -> View:
-        """Return the whole picture, resized."""
-        return self._view(decoded)
+        """Return the picture, resized and augmented."""
+        if self.augment == ImageAugment():
+            return self.evaluation_views(decoded)[0]
+        change = self.augment.draw(rng)
+        motion = change.motion(decoded.shape[1], decoded.shape[0])
+        moved = warp(decoded, motion, *self.shape[1:])
+        return View({"value": self.augment.recolour(moved, change, rng)}, motion.then(_unit(decoded)))
 
     def evaluation_views(self, decoded: np.ndarray) -> list[View]:
         """Return the whole picture, resized, once."""
-        return [self._view(decoded)]
+        return [View({"value": resize(decoded, *self.shape[1:])}, _unit(decoded))]
 
     def finish(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the normalised images (B, C, H, W)."""
@@ -74,21 +89,15 @@ class ImageInput(Input):
     def blank(self) -> View:
         """Return a grey picture."""
         channels, height, width = self.shape
-        scale = 1.0 / max(height, width)
-        return View({"value": np.full((height, width, channels), 128, np.uint8)}, Geometry((scale, scale), (0.0, 0.0)))
+        value = np.full((height, width, channels), 128, np.uint8)
+        return View({"value": value}, _unit(value))
 
     def _statistics(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and deviation per channel, (C, 1, 1) each."""
         mean, std = (torch.as_tensor(x, device=device).reshape(-1, 1, 1) for x in (self._mean, self._std))
         return mean, std
 
-    def _view(self, decoded: np.ndarray) -> View:
-        from PIL import Image
 
-        height, width = decoded.shape[:2]
-        if (height, width) != self.shape[1:]:
-            picture = Image.fromarray(decoded[..., 0] if decoded.shape[2] == 1 else decoded)
-            resized = picture.resize((self.shape[2], self.shape[1]), Image.Resampling.BILINEAR)
-            decoded = np.asarray(resized).reshape(*self.shape[1:], self.shape[0])
-        scale = 1.0 / max(height, width)
-        return View({"value": decoded}, Geometry((scale, scale), (0.0, 0.0)))
+def _unit(picture_HWC: np.ndarray) -> Geometry:
+    """Return the map from a picture's pixels to units of its longer side."""
+    return Geometry.scaling(1.0 / max(picture_HWC.shape[:2]))

@@ -79,6 +79,8 @@ class Experiment:
             bound[name] = tasks.build(name, settings.options, also=TASK_KEYS, name=name, fields=fields, inputs=shapes)
             default = 1.0 if settings.role == "main" else bound[name].default_weight
             schedules[name] = settings.weight or parse_schedule(f"tasks.{name}.weight", default)
+            if any(input.mirrors for input in made.values()):
+                bound[name].check_mirrored()
         return cls(recipe, data, made, bound, schedules)
 
     @cached_property

@@ -85,6 +85,8 @@ class Record:
             self._picture(task, split, *both)
         if split == "test":
             self._tested = scores.values
+        else:
+            self._log.row("train", None, "quarantined", float(self._quarantined()))
         self._flush()
 
     def count_time(self, progress: Progress) -> None:
@@ -118,13 +120,17 @@ class Record:
             "tasks": {name: self._task_summary(name, best) for name in self.experiment.tasks},
             "data": {
                 "consumed": progress.samples,
-                "quarantined": len({(row["shard"], row["key"]) for row in unique_rows(self.folder.quarantine)}),
+                "quarantined": self._quarantined(),
                 "passes": self._passes(progress),
             },
             "resumed": self._starts - 1,
             "throughput_samples_s": progress.samples / max(progress.train_s, 1e-9),
             "wall_s": round(progress.train_s, 3),
         }
+
+    def _quarantined(self) -> int:
+        """Return how many samples could not be used so far, whichever ranks met them."""
+        return len({(row["shard"], row["key"]) for row in unique_rows(self.folder.quarantine)})
 
     def _passes(self, progress: Progress) -> float | dict[str, float]:
         """Return how often the training split was gone through, by name where there are several data sets."""

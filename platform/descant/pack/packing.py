@@ -16,10 +16,10 @@ from typing import Any
 from descant import __version__
 from descant.data.description import Description, Field
 from descant.errors import UserError
-from descant.pack.parallel import Progress, in_order
 from descant.pack.record import Format, LeftOut, Plan, Record, Sample
 from descant.pack.workplace import Workplace
 from descant.pack.writer import SHARD_SIZE, DataSetWriter
+from descant.parallel import Progress, in_order
 
 _USUAL = 0.9  # audio shorter than this share of the usual length is kept, but named
 

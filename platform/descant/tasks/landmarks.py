@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from descant.errors import UserError
-from descant.inputs.base import View
+from descant.inputs.base import View, image_view
 from descant.lazy import torch
 from descant.tasks import losses, metrics
 from descant.tasks.base import BadLabel, Task
@@ -19,9 +19,12 @@ class Landmarks(Task):
     """P points (x, y), learnt in units of the image's longer side (0 to 1), so 2P outputs.
 
     ``eyes`` are the indices of the two points whose distance normalises the error (Zhang et al., ECCV 2014).
+    ``flip_pairs`` are the pairs of points that take each other's place in a mirrored image, such as left and right eye;
+    () where none do.
     """
 
     eyes: tuple[int, int] = (0, 1)
+    flip_pairs: Sequence[tuple[int, int]] | None = None
     default_weight: ClassVar[float] = 0.2
     label_kinds = ("points",)
     losses = {"half_squared_error": losses.half_squared_error, "l1": losses.l1, "smooth_l1": losses.smooth_l1}
@@ -82,6 +85,28 @@ class Landmarks(Task):
             raise BadLabel(allowed) from error
         if points.shape != (self.points, 2) or not np.isfinite(points).all():
             raise BadLabel(allowed)
-        view = next((view for view in views.values() if view.geometry is not None), None)
+        view = image_view(views)
         moved = view.from_pixels(points) if view is not None else points
+        if view is not None and view.mirrored:
+            moved = moved[self._mirrored_order()]
         return moved.astype(np.float32)
+
+    def check_mirrored(self) -> None:
+        """Raise a UserError when the class does not say which points are exchanged, or names others than there are."""
+        if self.flip_pairs is None and self.points > 1:
+            raise UserError(
+                f"the task {self.name!r} does not say which of its {self.points} points are exchanged in a mirrored "
+                f"image: give its class 'flip_pairs', such as ((0, 1),), or () for none, or take 'flip' out of the "
+                f"augmentation"
+            )
+        paired = [point for pair in self.flip_pairs or () for point in pair]
+        if len(set(paired)) < len(paired) or not set(paired) <= set(range(self.points)):
+            raise UserError(
+                f"the task {self.name!r} has flip_pairs={self.flip_pairs}: give pairs of two of its points, 0 to "
+                f"{self.points - 1}, each point once at most"
+            )
+
+    def _mirrored_order(self) -> list[int]:
+        """Return which point comes to each place in a mirrored image."""
+        partner = {point: other for pair in self.flip_pairs or () for point, other in (pair, pair[::-1])}
+        return [partner.get(point, point) for point in range(self.points)]

@@ -15,6 +15,7 @@ from descant import Classification, Reconstruction, Regression, Task
 from descant.data.batch import Batch
 from descant.data.batches import BatchMaker, make_loader
 from descant.data.description import Description, Field, Split
+from descant.data.folder import open_folder
 from descant.data.order import EvaluationOrder, Order, TrainingOrder
 from descant.data.reader import SplitReader
 from descant.data.sources import JoinedReader, Source
@@ -78,7 +79,7 @@ def maker(folder: Path, order: Order, views: int = 2, crop: int = 4) -> BatchMak
         "age": Age("age", FIELDS, shapes),
         "back": Reconstruction("back", FIELDS, shapes),
     }
-    return BatchMaker(JoinedReader([Source("", folder, description)], "train"), order, inputs, tasks)
+    return BatchMaker(JoinedReader([Source("", open_folder(folder), description)], "train"), order, inputs, tasks)
 
 
 def check(batch: Batch, views: int) -> None:

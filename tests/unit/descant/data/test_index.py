@@ -1,244 +1,44 @@
-"""The index finds every member that any common writer of tars wrote, and names every kind of damage."""
+"""An index is kept, found again, shared, and built anew exactly when its shard is another."""
 
 from __future__ import annotations
 
-import io
 import os
+import pickle
 import shutil
 import subprocess
-import tarfile
-import tempfile
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import webdataset
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from descant.data.index import ShardIndex, build_index, index_path, load_index, load_indexes, read_index, write_index
-from descant.errors import UserError
-
-BLOCK = 512
-Members = dict[str, bytes]
-
-
-def content(index: ShardIndex) -> dict[str, Members]:
-    """Every sample's members, read from the tar at the places that the index names."""
-    raw = index.path.read_bytes()
-    return {
-        key: {
-            extension: raw[offsets[row] : offsets[row] + index.sizes[extension][row]]
-            for extension, offsets in index.offsets.items()
-            if offsets[row] >= 0
-        }
-        for row, key in enumerate(index.keys)
-    }
+from descant.data.index import (
+    build_index,
+    cached_index_path,
+    index_path,
+    load_index,
+    load_indexes,
+    read_index,
+    write_index,
+)
+from descant.data.samples import collect_samples
+from descant.data.stamp import WHOLE_BYTES
+from descant.errors import RunError
+from tars import content, flat, samples_of, write_tar
 
 
-def samples_of(count: int) -> dict[str, Members]:
-    return {f"s{n:03d}": {"cls": str(n).encode(), "txt": bytes([65 + n]) * (700 * n)} for n in range(count)}
-
-
-def write_tar(path: Path, members: list[tuple[str, bytes]], form: int = tarfile.USTAR_FORMAT) -> Path:
-    with tarfile.open(path, "w", format=form) as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
-
-
-def flat(samples: dict[str, Members]) -> list[tuple[str, bytes]]:
-    return [(f"{key}.{ext}", data) for key, members in samples.items() for ext, data in members.items()]
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own, for indexes that cannot be kept beside their shards."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("DESCANT_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
     return write_tar(tmp_path / "train-000000.tar", flat(samples_of(6)))
-
-
-def header_of(path: Path, name: str) -> int:
-    with tarfile.open(path) as tar:
-        return tar.getmember(name).offset
-
-
-def problems(path: Path) -> str:
-    return "\n".join(f"{one.key} @{one.offset}: {one.problem}" for one in build_index(path).problems)
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    st.dictionaries(
-        st.from_regex(r"[a-z0-9_/-]{0,40}[a-z0-9]", fullmatch=True).filter(
-            lambda key: not key.startswith("/") and "//" not in key
-        ),
-        st.dictionaries(st.sampled_from(["bin", "a.bin", "json", "jpg"]), st.binary(max_size=2000), min_size=1),
-        min_size=1,
-        max_size=12,
-    )
-)
-def test_reads_back_every_byte_that_webdataset_writes(samples: dict[str, Members]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "any.tar")
-        with webdataset.TarWriter(str(path), encoder=False) as writer:
-            for key, members in samples.items():
-                writer.write({"__key__": key, **members})
-        index = build_index(path)
-        assert content(index) == samples
-        assert list(index.keys) == list(samples)
-        assert index.problems == []
-
-
-@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-@pytest.mark.parametrize("length", [20, 99, 140, 300])
-def test_reads_python_tars_with_long_names(tmp_path: Path, form: int, length: int) -> None:
-    if form == tarfile.USTAR_FORMAT and length > 255:
-        pytest.skip("ustar has no names of this length")
-    key = "/".join(["folder"] * (length // 7))
-    path = write_tar(tmp_path / "long.tar", [(f"{key}/é{n}.txt", b"x" * n) for n in range(3)], form)
-    index = build_index(path)
-    assert content(index) == {f"{key}/é{n}": {"txt": b"x" * n} for n in range(3)}
-    assert index.problems == []
-
-
-@pytest.mark.parametrize("form", ["ustar", "gnu", "pax", "v7"])
-def test_reads_system_tars(tmp_path: Path, form: str) -> None:
-    if shutil.which("tar") is None:
-        pytest.skip("there is no tar program")
-    folder = tmp_path / "in"
-    folder.mkdir()
-    long = "k" * (90 if form in ("ustar", "v7") else 180)
-    (folder / f"{long}.txt").write_bytes(b"long")
-    (folder / "b.CLS").write_bytes(b"7")
-    subprocess.run(["tar", f"--format={form}", "-cf", tmp_path / "t.tar", "-C", tmp_path, "in"], check=True)
-    index = build_index(tmp_path / "t.tar")
-    assert content(index) == {f"in/{long}": {"txt": b"long"}, "in/b": {"cls": b"7"}}
-    assert index.problems == []
-
-
-def test_reads_sizes_in_base_256_and_from_pax(tmp_path: Path) -> None:
-    path = write_tar(tmp_path / "t.tar", [("a.txt", b"abc"), ("b.txt", b"d" * 600)])
-    raw = bytearray(path.read_bytes())
-    raw[124:136] = b"\x80" + (3).to_bytes(11, "big")
-    raw[148:156] = b" " * 8
-    raw[148:156] = b"%06o\0 " % sum(raw[:BLOCK])
-    path.write_bytes(raw)
-    assert content(build_index(path))["a"] == {"txt": b"abc"}
-    info = tarfile.TarInfo("p.txt")
-    info.size, info.pax_headers = 4, {"size": "4", "comment": "é"}
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        tar.addfile(info, io.BytesIO(b"four"))
-    assert content(build_index(path)) == {"p": {"txt": b"four"}}
-
-
-def test_keys_end_at_the_first_dot_and_extensions_are_lower_case(tmp_path: Path) -> None:
-    path = write_tar(tmp_path / "t.tar", [("d.1/a.Seg.PNG", b"1"), ("d.1/a.JSON", b"2"), ("nodot", b""), (".x", b"")])
-    index = build_index(path)
-    assert content(index) == {"d.1/a": {"seg.png": b"1", "json": b"2"}}
-    assert [one.key for one in index.problems] == ["nodot", ".x"]
-
-
-@pytest.mark.parametrize("cut", ["boundary", "header", "data", "zero", "mark"])
-def test_a_cut_shard_keeps_the_samples_before(shard: Path, cut: str) -> None:
-    at = header_of(shard, "s004.txt")
-    end = {"boundary": at, "header": at + 100, "data": at + BLOCK + 50, "zero": 0, "mark": 0}[cut]
-    raw = shard.read_bytes()
-    if cut == "mark":
-        end = len(raw.rstrip(b"\0")) // BLOCK * BLOCK + BLOCK
-    shard.write_bytes(raw[:end])
-    index = build_index(shard)
-    kept = {"zero": 0, "mark": 6}.get(cut, 4)
-    assert content(index) == dict(list(samples_of(6).items())[:kept])
-    words = {"data": "declares 2800 bytes", "zero": "empty", "header": "in the middle of a header"}
-    assert words.get(cut, "without an end mark") in problems(shard)
-    if kept == 4:
-        assert "s004" in [one.key for one in index.problems]
-
-
-@pytest.mark.parametrize(("name", "lost"), [("s002.cls", "s002"), ("s002.txt", "s002"), ("s005.txt", "s005")])
-def test_a_damaged_header_costs_its_own_sample_only(shard: Path, name: str, lost: str) -> None:
-    at = header_of(shard, name)
-    raw = bytearray(shard.read_bytes())
-    raw[at + 3] ^= 4
-    shard.write_bytes(raw)
-    index = build_index(shard)
-    assert content(index) == {key: value for key, value in samples_of(6).items() if key != lost}
-    assert any(one.offset == at and "header" in one.problem for one in index.problems)
-    assert any(one.key == lost and "left out" in one.problem for one in index.problems)
-
-
-def test_a_size_that_lies_is_not_believed(shard: Path) -> None:
-    at = header_of(shard, "s003.txt")
-    raw = bytearray(shard.read_bytes())
-    raw[at + 124 : at + 136] = b"%011o\0" % 30
-    raw[at + 148 : at + 156] = b" " * 8
-    raw[at + 148 : at + 156] = b"%06o\0 " % sum(raw[at : at + BLOCK])
-    shard.write_bytes(raw)
-    assert content(build_index(shard)) == {key: value for key, value in samples_of(6).items() if key != "s003"}
-    assert "the stated size of its last member may be wrong" in problems(shard)
-
-
-def test_data_after_an_end_mark_are_read_and_named(tmp_path: Path, shard: Path) -> None:
-    other = write_tar(tmp_path / "b.tar", [("t.txt", b"t"), ("t.cls", b"1")])
-    size = shard.stat().st_size
-    shard.write_bytes(shard.read_bytes() + other.read_bytes())
-    assert content(build_index(shard)) == {**samples_of(6), "t": {"txt": b"t", "cls": b"1"}}
-    assert f"data follow at byte {size} after an end mark" in problems(shard)
-
-
-def test_what_is_no_tar_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "t.tar"
-    path.write_bytes(np.random.default_rng(0).bytes(5000))
-    assert len(build_index(path)) == 0
-    assert "does not start with a tar header" in problems(path)
-    with pytest.raises(UserError, match="cannot be read"):
-        build_index(tmp_path / "absent.tar")
-
-
-@pytest.mark.parametrize(
-    ("names", "kept", "words"),
-    [
-        (["a.x", "a.y", "a.x", "b.x"], {"a": 2, "b": 1}, "a second member 'x'"),
-        (["a.x", "a.y", "b.x", "b.y", "a.x", "a.y"], {"a": 2, "b": 2}, "a second sample with this key"),
-        (["a.x", "b.x", "a.y", "b.y"], {"a": 2, "b": 2}, "interleaved"),
-    ],
-)
-def test_duplicates_and_interleaving(tmp_path: Path, names: list[str], kept: dict[str, int], words: str) -> None:
-    path = write_tar(tmp_path / "t.tar", [(name, bytes([n])) for n, name in enumerate(names)])
-    found = content(build_index(path))
-    assert {key: len(members) for key, members in found.items()} == kept
-    assert found["a"]["x"] == b"\0"
-    assert words in problems(path)
-
-
-def test_links_devices_and_outside_names_are_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "t.tar"
-    kinds = {"l.txt": tarfile.SYMTYPE, "h.txt": tarfile.LNKTYPE, "c.txt": tarfile.CHRTYPE, "f.txt": tarfile.FIFOTYPE}
-    with tarfile.open(path, "w") as tar:
-        for name, kind in kinds.items():
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, "../secret"
-            tar.addfile(info)
-        for name in ("/etc/a.txt", "../b.txt", "c/../d.txt", "good.txt"):
-            tar.addfile(tarfile.TarInfo(name), io.BytesIO())
-    index = build_index(path)
-    assert list(index.keys) == ["good"]
-    assert [one.key for one in index.problems] == [*kinds, "/etc/a.txt", "../b.txt", "c/../d.txt"]
-
-
-def test_flipped_bits_never_raise(shard: Path) -> None:
-    raw, rng = shard.read_bytes(), np.random.default_rng(0)
-    for _ in range(300):
-        mutated = bytearray(raw)
-        for place in rng.integers(0, len(raw), 33):
-            mutated[place] ^= 1 << int(rng.integers(8))
-        shard.write_bytes(mutated)
-        index = build_index(shard)
-        assert index.problems or list(index.keys) == list(samples_of(6))
-        for extension, offsets in index.offsets.items():
-            assert (offsets + index.sizes[extension] <= len(raw)).all()
 
 
 def test_an_index_comes_back_as_it_was_written(shard: Path) -> None:
@@ -287,10 +87,117 @@ def test_a_changed_shard_is_indexed_again(shard: Path) -> None:
     assert content(load_index(shard)) == samples_of(3)
 
 
-def test_an_index_that_cannot_be_kept_stays_in_memory(shard: Path) -> None:
+def test_an_index_that_cannot_be_kept_stays_in_memory(shard: Path, cache: Path) -> None:
     index_path(shard).mkdir()
+    (cache / "indexes").write_bytes(b"a file where the folder would be")
     assert content(load_index(shard)) == samples_of(6)
     assert not list(shard.parent.glob("*.tmp")) and not list(shard.parent.glob(".*.tmp"))
+
+
+def walks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the shards that are walked from now on."""
+    seen: list[int] = []
+
+    def watched(descriptor: int, size_bytes: int) -> object:
+        seen.append(size_bytes)
+        return collect_samples(descriptor, size_bytes)
+
+    monkeypatch.setattr("descant.data.table.collect_samples", watched)
+    return seen
+
+
+def test_an_index_that_cannot_be_kept_beside_its_shard_is_cached(
+    shard: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index_path(shard).mkdir()  # takes no file, as a folder that cannot be written to
+    load_index(shard)
+    assert cached_index_path(shard).is_relative_to(cache)
+    walked = walks(monkeypatch)
+    assert content(load_index(shard)) == samples_of(6)
+    assert walked == []
+
+
+def test_copies_of_a_shard_are_not_walked_again(tmp_path: Path, shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_index(shard)
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for path in (shard, index_path(shard)):
+        shutil.copyfile(path, folder / path.name)
+    copy = folder / shard.name
+    os.utime(copy, (1, 1))
+    walked = walks(monkeypatch)
+    assert content(load_index(copy)) == samples_of(6)
+    assert walked == []
+    noted = index_path(copy).read_bytes()
+    load_index(copy)
+    assert index_path(copy).read_bytes() == noted != index_path(shard).read_bytes()
+
+
+@pytest.mark.parametrize("size", [700, WHOLE_BYTES])
+@pytest.mark.parametrize("replaced", [True, False])
+def test_another_shard_of_equal_sizes_is_noticed(tmp_path: Path, size: int, replaced: bool) -> None:
+    """The same table, the same times: only the bytes differ, in every array, as those of other mels do."""
+    path, rng = tmp_path / "a.tar", np.random.default_rng(0)
+    indexes, status = [], None
+    for _ in range(2):
+        if replaced:
+            path.unlink(missing_ok=True)
+        write_tar(path, [(f"{n}.npy", rng.bytes(size)) for n in range(4)])
+        if status is not None:
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        status = os.stat(path)
+        indexes.append(load_index(path))
+    first, second = indexes
+    assert all((first.offsets["npy"] == second.offsets["npy"]).tolist())
+    assert first.fingerprint != second.fingerprint
+
+
+def test_a_byte_changed_in_place_is_noticed(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar", [(f"{n}.npy", bytes(WHOLE_BYTES)) for n in range(4)])
+    first = load_index(path).fingerprint
+    with path.open("r+b") as file:
+        file.seek(2 * WHOLE_BYTES + 12_345)
+        file.write(b"x")
+    os.utime(path, (1, 1))
+    assert load_index(path).fingerprint != first
+
+
+def test_an_index_of_another_shard_is_not_believed(tmp_path: Path, shard: Path) -> None:
+    other = write_tar(tmp_path / "b.tar", flat({key[::-1]: value for key, value in samples_of(6).items()}))
+    assert other.stat().st_size == shard.stat().st_size
+    load_index(other)
+    shutil.copy(index_path(other), index_path(shard))
+    assert content(load_index(shard)) == samples_of(6)
+
+
+def test_processes_share_an_index_and_do_not_copy_it(shard: Path) -> None:
+    index = load_index(shard)
+    assert len(pickle.dumps(index)) < 1000
+    assert content(pickle.loads(pickle.dumps(index))) == samples_of(6)
+    assert content(pickle.loads(pickle.dumps(build_index(shard)))) == samples_of(6)
+    pickled = pickle.dumps(index)
+    write_tar(shard, flat(samples_of(3)))
+    load_index(shard)
+    with pytest.raises(RunError, match="another during the run"):
+        pickle.loads(pickled)
+
+
+def test_a_shard_without_samples_has_an_index(tmp_path: Path) -> None:
+    for name, members in {"none": [], "unnamed": [("nodot", b"")]}.items():
+        path = write_tar(tmp_path / f"{name}.tar", members)
+        assert len(load_index(path)) == len(read_index(path)) == 0
+
+
+def test_numbers_are_narrow_and_open_files_are_few(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "t.tar", [(f"{n:010d}.{ext}", b"x") for n in range(500) for ext in ("json", "npy")])
+    before = len(os.listdir("/dev/fd"))
+    index = load_index(path)
+    assert len(os.listdir("/dev/fd")) == before
+    columns = [*index.offsets.values(), *index.sizes.values(), index.keys.text, index.keys.ends]
+    assert sum(column.nbytes for column in columns) <= 30 * len(index)
+    assert not any(column.flags.owndata or column.flags.writeable for column in columns)
+    with np.load(index_path(path), allow_pickle=False) as arrays:
+        assert set(arrays) == {"meta", "key_text", "key_ends", "offsets", "sizes"}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -301,3 +208,30 @@ def test_many_shards_come_in_their_order(tmp_path: Path, jobs: int) -> None:
     indexes = load_indexes(paths, jobs, lambda done, total: seen.append((done, total)))
     assert [len(index) for index in indexes] == [3, 1, 2]
     assert seen == [(2, 3), (3, 3)]
+
+
+def test_a_long_indexing_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_tar(tmp_path / f"{n}.tar", flat(samples_of(n))) for n in (1, 2)]
+    load_index(paths[0])
+    with caplog.at_level("INFO", "descant"):
+        load_indexes(paths)
+        assert caplog.messages == []  # it took no time
+        index_path(paths[1]).unlink()
+        monkeypatch.setattr("descant.data.index._SAY_EVERY_S", 0.0)
+        load_indexes(paths)
+    assert caplog.messages == ["indexing 2 of 2 shards"]
+
+
+def test_a_script_that_indexes_is_not_started_again(tmp_path: Path) -> None:
+    """Processes must not import the caller's main module, which has no guard here."""
+    for number in range(3):
+        write_tar(tmp_path / f"{number}.tar", flat(samples_of(number)))
+    script = tmp_path / "script.py"
+    lines = ["import sys, glob", "from descant.data.index import load_indexes", "print('started')"]
+    script.write_text("\n".join([*lines, "print(len(load_indexes(sorted(glob.glob(sys.argv[1])), jobs=2)))"]))
+    command = [sys.executable, str(script), str(tmp_path / "*.tar")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["started", "3"]
+    assert done.stderr == ""

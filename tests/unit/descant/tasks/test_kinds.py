@@ -15,7 +15,7 @@ import torch
 from descant import BinaryAttributes, Classification, Landmarks, Reconstruction, Regression, Task
 from descant.data.description import Field
 from descant.errors import UserError
-from descant.inputs.base import Geometry, View
+from descant.inputs import Geometry, View
 from descant.tasks import BadLabel
 
 FIELDS = {
@@ -27,7 +27,7 @@ FIELDS = {
     "eyes": Field("points", shape=(3, 2)),
 }
 INPUTS = {"mel": (6, 4)}
-VIEWS = {"image": View({}, Geometry((0.1, 0.1), (0.0, 0.0)))}
+VIEWS = {"image": View({}, Geometry.scaling(0.1))}
 
 
 class Genre(Classification):

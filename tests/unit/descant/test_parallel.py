@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from descant.errors import RunError, UserError
-from descant.pack.parallel import in_order
+from descant.parallel import in_order
 from pool_work import die_at_three, leave_a_trace, print_as_c_does, refuse_seven, slow_square, threads_of
 
-TESTS = Path(__file__).parents[3]
+TESTS = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("jobs", "batch"), [(1, 1), (2, 1), (2, 7), (2, 100)])
@@ -73,7 +73,7 @@ def test_what_libraries_print_does_not_reach_the_terminal(capfd: pytest.CaptureF
 
 def test_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = (
-        "from pathlib import Path\nfrom descant.pack.parallel import in_order\nfrom pool_work import note_process\n"
+        "from pathlib import Path\nfrom descant.parallel import in_order\nfrom pool_work import note_process\n"
         f"if __name__ == '__main__':\n    list(in_order(note_process, [Path({str(tmp_path)!r})] * 4000, 2, None))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(TESTS)})

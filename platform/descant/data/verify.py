@@ -1,0 +1,121 @@
+"""Verifies shards: walks all of each anew, writes its index, and holds them against ``dataset.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from descant.data.description import Description
+from descant.data.folder import DESCRIPTION as FILE
+from descant.data.index import fitting_jobs, rebuild_index
+from descant.data.table import ShardIndex, ShardProblem
+from descant.errors import UserError
+from descant.parallel import in_order
+
+RUNS_CODE = frozenset({"pyd", "pickle", "pkl", "pth", "pt", "ckpt", "joblib", "dill"})
+"""Parts of extensions of members that other readers unpickle."""
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What was found in one shard.
+
+    Attributes:
+        path: of the tar.
+        samples: that are sound.
+        size_bytes: of the tar.
+        content: a digest of all its bytes.
+        problems: what is wrong with it.
+    """
+
+    path: Path
+    samples: int
+    size_bytes: int
+    content: str
+    problems: Sequence[ShardProblem]
+
+
+def shards_of(places: Iterable[str | Path]) -> list[Path]:
+    """Return the tars that are meant by files and folders of them.
+
+    Raises:
+        UserError: a place does not exist, or is a folder without shards.
+    """
+    shards: list[Path] = []
+    for place in map(Path, places):
+        if place.is_dir():
+            found = sorted(place.glob("*.tar"))
+            if not found and not (place / FILE).exists():
+                raise UserError(f"the folder {str(place)!r} holds no shards: give a folder of .tar files, or the files")
+            shards += found
+        elif place.exists():
+            shards.append(place)
+        else:
+            raise UserError(f"there is no shard and no folder {str(place)!r}: check the path")
+    return list(dict.fromkeys(shards))
+
+
+def verify_shards(
+    shards: Sequence[Path], jobs: int | None = None, on_progress: Callable[[int, int], None] | None = None
+) -> Iterator[ShardReport]:
+    """Walk each shard anew and keep its index; ``jobs`` is how many processes do, None what fits."""
+    return in_order(_verify, shards, jobs or fitting_jobs(shards), on_progress)
+
+
+def verify_description(folder: Path, reports: Sequence[ShardReport]) -> list[ShardProblem]:
+    """Return what differs between a folder's ``dataset.json`` and its shards; nothing where there is none.
+
+    Raises:
+        UserError: ``dataset.json`` is damaged.
+    """
+    if not (folder / FILE).exists():
+        return []
+    found = {report.path.name: report for report in reports if report.path.parent == folder}
+    problems, named = [], set()
+    for name, split in Description.read(folder).splits.items():
+        named |= set(split.shards)
+        missing = [shard for shard in split.shards if shard not in found]
+        problems += [
+            ShardProblem(shard, None, None, f"{FILE} names it for the split {name!r}, but it is missing")
+            for shard in missing
+        ]
+        samples = sum(found[shard].samples for shard in split.shards if shard in found)
+        if samples != split.samples:
+            says = f"{FILE} says that the split {name!r} has {split.samples} samples, its shards have {samples}"
+            problems.append(ShardProblem(FILE, None, None, says))
+    extra = sorted(found.keys() - named)
+    return problems + [ShardProblem(shard, None, None, f"{FILE} does not name it: it is not read") for shard in extra]
+
+
+def find_copies(reports: Iterable[ShardReport]) -> list[ShardProblem]:
+    """Return which shards hold the same bytes as one before, so that their samples would come twice."""
+    first: dict[str, ShardReport] = {}
+    problems = []
+    for report in reports:
+        known = first.setdefault(report.content, report)
+        if known is not report and report.samples:
+            says = f"it has the same bytes as {known.path.name}: its samples would come twice"
+            problems.append(ShardProblem(report.path.name, None, None, says))
+    return problems
+
+
+def _verify(path: Path) -> ShardReport:
+    try:
+        index = rebuild_index(path)
+    except UserError as error:  # it cannot be read: the others can
+        return ShardReport(path, 0, 0, "", [ShardProblem(path.name, None, None, str(error))])
+    problems = [*index.problems, *_pickles(index)]
+    return ShardReport(path, len(index), index.size_bytes, index.content, problems)
+
+
+def _pickles(index: ShardIndex) -> Iterator[ShardProblem]:
+    """Name what other readers would run: one problem for each extension, at the first of its members."""
+    for extension, offsets in index.offsets.items():
+        if RUNS_CODE.isdisjoint(extension.split(".")):
+            continue
+        rows = np.flatnonzero(offsets >= 0)
+        says = f"{len(rows)} members {extension!r} are pickles, which can run any code: they are never opened"
+        yield ShardProblem(index.path.name, index.keys[int(rows[0])], int(offsets[rows[0]]), says)
