@@ -105,6 +105,11 @@ FORMATS = {
                 "default": "face",
                 "help": "face: a square around the landmarks; none: the pictures as they are (default: %(default)s)",
             },
+            "--boxes": {
+                "type": Path,
+                "metavar": "FILE",
+                "help": "crop around a face detector's boxes: lines of path, left, top, right, bottom (default: none)",
+            },
             "--validation": {
                 "type": float,
                 "default": 0.1,

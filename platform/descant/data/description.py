@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from descant.data.folder import DESCRIPTION as FILE
 from descant.data.folder import Folder, checked_name, open_folder
 from descant.data.index import ShardIndex
 from descant.errors import UserError
+from descant.files import write_text
 
 FORMAT = 1
 LABEL_KINDS = ("class", "number", "points")
@@ -120,9 +120,7 @@ class Description:
 
     def write(self, folder: Path) -> None:
         """Write ``dataset.json``, whole or not at all."""
-        partial = folder / f".{FILE}.partial"
-        partial.write_text(json.dumps(self.to_json(), indent=1))
-        os.replace(partial, folder / FILE)
+        write_text(folder / FILE, json.dumps(self.to_json(), indent=1))
 
 
 def _field(entry: Mapping[str, Any]) -> Field:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from descant.errors import RunError
+from descant.files import sync, sync_folder, write_text
 
 logger = logging.getLogger("descant")
 _TENSOR = "__tensor__"
@@ -65,12 +66,13 @@ class Checkpoints:
         save_file(weights, partial / "model.safetensors")
         save_file({path: tensor.clone() for path, tensor in tensors.items()}, partial / "state.safetensors")
         (partial / "state.json").write_text(json.dumps({"tied": tied, "state": plain}))
-        for file in partial.iterdir():
-            _to_disk(file)
+        for path in partial.iterdir():
+            with path.open("rb") as file:
+                sync(file)
         if target.exists():
             shutil.rmtree(target)
         os.replace(partial, target)
-        _to_disk(self.folder)
+        sync_folder(self.folder)
         self._point(name, best)
 
     def load(self, which: Literal["last", "best"]) -> Checkpoint | None:
@@ -119,11 +121,7 @@ class Checkpoints:
         index["last"] = self._whole = name
         if best:
             index["best"] = name
-        partial = self._index.with_suffix(".partial")
-        partial.write_text(json.dumps(index))
-        _to_disk(partial)
-        os.replace(partial, self._index)
-        _to_disk(self.folder)
+        write_text(self._index, json.dumps(index), durable=True)
         self._remove_others(set(index.values()))
 
     def _read_index(self) -> dict[str, str]:
@@ -136,15 +134,6 @@ class Checkpoints:
         for folder in self.folder.iterdir():
             if folder.is_dir() and folder.name not in keep:
                 shutil.rmtree(folder)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, would survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _once_each(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

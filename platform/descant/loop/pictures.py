@@ -5,13 +5,14 @@ Shapes: P samples, C channels, H × W pixels.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+from descant.files import whole_file
 
 GAP = 4  # white pixels between pictures
 
@@ -29,6 +30,5 @@ def save_picture(pixels: np.ndarray, path: Path) -> None:
     from PIL import Image
 
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    Image.fromarray(pixels).save(partial, "PNG")
-    os.replace(partial, path)
+    with whole_file(path) as file:
+        Image.fromarray(pixels).save(file, "PNG")

@@ -21,11 +21,28 @@ def crop_face(
     other, and from a margin of 1 on no five landmarks can lie outside. Beyond the picture's border its last pixels
     are repeated.
     """
-    from PIL import Image
-
     centre_2 = points_P2.mean(axis=0)
     spread = float(np.sqrt(((points_P2 - centre_2) ** 2).sum(axis=1).mean()))
-    side = max(round(2.0 * (1.0 + margin) * spread), 1)
+    return _square(picture_HWC, points_P2, centre_2, 2.0 * (1.0 + margin) * spread, size)
+
+
+def crop_box(
+    picture_HWC: np.ndarray, points_P2: np.ndarray, size: int, box_4: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a face detector's box (left, top, right, bottom) shows as (S, S, C), and the points in it.
+
+    The square stands around the box's centre, its side is the box's longer one. Points may lie outside it.
+    """
+    corners_22 = np.asarray(box_4).reshape(2, 2)
+    return _square(picture_HWC, points_P2, corners_22.mean(axis=0), float(np.ptp(corners_22, axis=0).max()), size)
+
+
+def _square(
+    picture_HWC: np.ndarray, points_P2: np.ndarray, centre_2: np.ndarray, wanted_side: float, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    from PIL import Image
+
+    side = max(round(wanted_side), 1)
     left, top = (round(float(middle) - (side - 1) / 2) for middle in centre_2)
     height, width = picture_HWC.shape[:2]
     rows = np.clip(np.arange(top, top + side), 0, height - 1)

@@ -13,7 +13,8 @@ import numpy as np
 from descant.data.decode import decode_image
 from descant.data.description import Field
 from descant.errors import UserError
-from descant.pack.face_crop import MARGIN, crop_face
+from descant.pack.face_boxes import box_of, read_boxes
+from descant.pack.face_crop import MARGIN, crop_box, crop_face
 from descant.pack.files import open_files
 from descant.pack.mtfl_files import CLASSES, Face, read_faces
 from descant.pack.packing import packer
@@ -38,6 +39,7 @@ class Mtfl(Format):
         crop: ``face`` stores a square around the true landmarks, so that training and test faces have one scale
             (errors measured on it are lower than behind a face detector: centre and size are given away); ``none``
             the pictures as they are.
+        boxes: a text file of a face detector's boxes, around which ``face`` crops in the place of the landmarks.
         validation: share of the training file that becomes the validation split.
     """
 
@@ -45,6 +47,7 @@ class Mtfl(Format):
     margin: float = MARGIN
     crop: Literal["face", "none"] = "face"
     validation: float = 0.1
+    boxes: Path | None = None
     name: ClassVar[str] = "mtfl"
 
     def __post_init__(self) -> None:
@@ -53,18 +56,30 @@ class Mtfl(Format):
         if not 0 <= self.margin <= 10:
             raise UserError(f"margin is {self.margin}: give 0 to 10; {MARGIN} holds the whole face")
         check_share(self.validation)
+        if self.boxes is not None and self.crop == "none":
+            raise UserError("boxes are given and crop is 'none': leave one of them out")
 
     def plan(self, source: Path, seed: int, scratch: Path) -> Plan:
         """Read the text files; a UserError when one is missing or gives no face."""
         faces, left_out = read_faces(source, open_files(source, scratch))
         fields = {"image": Field("image", "jpg"), "landmarks": Field("points", shape=(5, 2))}
         fields |= {name: Field("class", classes=classes) for name, classes in CLASSES.items()}
+        boxes = None if self.boxes is None else read_boxes(self.boxes)
         records = [
-            Record(face.key, split, (face.picture,), {"landmarks": face.points, **face.labels})
+            Record(
+                face.key,
+                split,
+                (face.picture,),
+                {"landmarks": face.points, **face.labels},
+                None if boxes is None else box_of(face, boxes),
+            )
             for split, face in _splits(faces, self.validation, seed)
         ]
-        crop = partial(_crop, size=self.size, margin=self.margin) if self.crop == "face" else _keep
-        return Plan(fields, records, crop, left_out, batch=8)
+        if self.crop == "none":
+            return Plan(fields, records, _keep, left_out, batch=8)
+        if boxes is None:
+            return Plan(fields, records, partial(_crop, size=self.size, margin=self.margin), left_out, batch=8)
+        return Plan(fields, records, partial(_crop_box, size=self.size), left_out, {"crop": "boxes"}, batch=8)
 
 
 def _splits(faces: Mapping[str, Sequence[Face]], validation: float, seed: int) -> list[tuple[str, Face]]:
@@ -78,7 +93,18 @@ def _splits(faces: Mapping[str, Sequence[Face]], validation: float, seed: int) -
 def _crop(record: Record, size: int, margin: float) -> Sample:
     """Return the face cropped to ``size`` pixels."""
     picture_HWC = _decode(record, record.read())
-    crop_SSC, points_P2 = crop_face(picture_HWC, np.array(record.labels["landmarks"]), size, margin)
+    return _face(record, *crop_face(picture_HWC, np.array(record.labels["landmarks"]), size, margin))
+
+
+def _crop_box(record: Record, size: int) -> Sample:
+    """Return the face cropped to ``size`` pixels as its box says."""
+    if record.detail is None:
+        raise ValueError("no box holds the middle of the face's landmarks")
+    picture_HWC = _decode(record, record.read())
+    return _face(record, *crop_box(picture_HWC, np.array(record.labels["landmarks"]), size, record.detail))
+
+
+def _face(record: Record, crop_SSC: np.ndarray, points_P2: np.ndarray) -> Sample:
     points = tuple((round(float(x), 3), round(float(y), 3)) for x, y in points_P2)
     return Sample({"jpg": encode_jpeg(crop_SSC)}, {**record.labels, "landmarks": points})
 

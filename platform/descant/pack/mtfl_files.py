@@ -32,9 +32,13 @@ _LEAST_EYE_DISTANCE_PIXELS = 0.5
 
 @dataclass(frozen=True)
 class Face:
-    """One line of the text files: its picture, its landmarks (5, 2) in pixels and its classes."""
+    """One line of the text files: its picture, its landmarks (5, 2) in pixels and its classes.
+
+    ``key`` is the sample's own; ``picture_key`` that of its picture, which may show several faces.
+    """
 
     key: str
+    picture_key: str
     picture: StoredFile
     points: tuple[tuple[float, float], ...]
     labels: Mapping[str, int]
@@ -101,7 +105,7 @@ def _parse(line: str, prefix: str, files: Mapping[str, StoredFile]) -> Face:
     if np.linalg.norm(points_P2[0] - points_P2[1]) < _LEAST_EYE_DISTANCE_PIXELS:
         raise ValueError(f"the eyes of {path} coincide")
     points = tuple(zip(numbers[:5], numbers[5:], strict=True))
-    return Face(key_of(path), files[prefix + path], points, _labels(path, codes))
+    return Face(key_of(path), key_of(path), files[prefix + path], points, _labels(path, codes))
 
 
 def _labels(path: str, codes: list[int]) -> dict[str, int]:

@@ -4,7 +4,8 @@ from descant.recipe.compose import compose, parse_override
 from descant.recipe.data import DataSettings
 from descant.recipe.files import shipped_recipes
 from descant.recipe.recipe import Recipe, differences, parse_recipe, plugin_names
-from descant.recipe.settings import Component, OptimizerSettings, RunSettings, TaskSettings, TrainerSettings
+from descant.recipe.run import RunSettings
+from descant.recipe.settings import Component, OptimizerSettings, TaskSettings, TrainerSettings
 
 __all__ = [
     "Component",

@@ -11,10 +11,10 @@ from typing import Any
 
 from descant.errors import UserError, nearest
 from descant.recipe.data import DataSettings
+from descant.recipe.run import RunSettings
 from descant.recipe.settings import (
     Component,
     OptimizerSettings,
-    RunSettings,
     TaskSettings,
     TrainerSettings,
     as_text,

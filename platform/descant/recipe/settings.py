@@ -72,71 +72,18 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         """Refuse numbers without a meaning."""
         for name in ("epochs", "batch_size", "log_steps", "evaluate_epochs"):
-            _at_least(f"trainer.{name}", getattr(self, name), 1)
+            at_least(f"trainer.{name}", getattr(self, name), 1)
         for name in ("steps", "micro_batch", "checkpoint_steps"):
             if getattr(self, name) is not None:
-                _at_least(f"trainer.{name}", getattr(self, name), 1)
+                at_least(f"trainer.{name}", getattr(self, name), 1)
         if self.loader_workers is not None:
-            _at_least("trainer.loader_workers", self.loader_workers, 0)
+            at_least("trainer.loader_workers", self.loader_workers, 0)
         for name in ("clip_norm", "checkpoint_s", "mixup_alpha"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UserError(f"trainer.{name} is {getattr(self, name)!r}: give a number above 0, or null")
         for name in ("quarantine_limit", "mixup_chance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"trainer.{name} is {getattr(self, name)!r}: give a share from 0 to 1")
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """Where and on what to run.
-
-    Attributes:
-        runner: ``ray``, or ``inline`` for this process.
-        name: the run's folder under ``dir``; the recipe's name if None.
-        dir: where run folders are.
-        workers: the fewest, without which the run does not start, and the most; a recipe gives one number or both.
-        cpus_per_worker: CPUs, and threads of torch, per worker.
-        gpus_per_worker: GPUs per worker; None gives each worker one where there are enough for all.
-        address: of a Ray cluster; None: one of its own on this machine.
-        max_failures: how often lost workers are replaced before the run fails; -1 for ever.
-    """
-
-    runner: str = "ray"
-    name: str | None = None
-    dir: str = "runs"
-    workers: tuple[int, int] = (1, 1)
-    cpus_per_worker: int = 1
-    gpus_per_worker: float | None = None
-    address: str | None = None
-    max_failures: int = 3
-
-    def __post_init__(self) -> None:
-        """Refuse counts and names without a meaning."""
-        _at_least("run.cpus_per_worker", self.cpus_per_worker, 1)
-        _at_least("run.max_failures", self.max_failures, -1)
-        gpus = self.gpus_per_worker
-        if gpus is not None and not 0 <= gpus < math.inf:
-            raise UserError(
-                f"run.gpus_per_worker is {gpus!r}: give a number from 0, or null for one each where there are enough"
-            )
-        if self.name is not None and (not self.name or "/" in self.name or self.name.startswith(".")):
-            raise UserError(f"run.name is {self.name!r}: give a plain folder name; run.dir says where it goes")
-
-    @classmethod
-    def parse(cls, values: object) -> RunSettings:
-        """Return the settings that a recipe gives at ``run``; null stands for the default."""
-        if not isinstance(values, Mapping):
-            return typed("run", cls, values)
-        given = {key: value for key, value in values.items() if value is not None or key not in _names(cls)}
-        texts = {key: as_text(given[key]) for key in ("name", "dir", "address") if key in given}
-        workers = {"workers": _range(given["workers"])} if "workers" in given else {}
-        return typed("run", cls, {**given, **texts, **workers})
-
-    @property
-    def plain(self) -> dict[str, Any]:
-        """The settings as a recipe writes them."""
-        least, most = self.workers
-        return {**dataclasses.asdict(self), "workers": least if least == most else [least, most]}
 
 
 TASK_KEYS = ("role", "weight", "gradient", "mixup")
@@ -207,10 +154,10 @@ class OptimizerSettings:
 def typed(where: str, cls: type[S], values: object) -> S:
     """Return ``cls(**values)``; an unknown key or a value of another type is a UserError that names it."""
     if not isinstance(values, Mapping):
-        raise UserError(f"{where} is {values!r}: give a mapping of {', '.join(_names(cls))}")
+        raise UserError(f"{where} is {values!r}: give a mapping of {', '.join(names(cls))}")
     for key in values:
-        if key not in _names(cls):
-            known = [f"{where}.{name}" for name in _names(cls)]
+        if key not in names(cls):
+            known = [f"{where}.{name}" for name in names(cls)]
             raise UserError(f"there is no key '{where}.{key}': {nearest(f'{where}.{key}', known)}")
     for name, annotation in type_hints(cls).items():
         if name in values:
@@ -223,20 +170,13 @@ def as_text(value: object) -> object:
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-def _names(cls: type) -> list[str]:
+def names(cls: type) -> list[str]:
     return [setting.name for setting in dataclasses.fields(cls)]
 
 
-def _at_least(where: str, value: object, least: int) -> None:
+def at_least(where: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise UserError(f"{where} is {value!r}: give a whole number from {least}")
-
-
-def _range(workers: object) -> tuple[int, int]:
-    pair = workers if isinstance(workers, (list, tuple)) else [workers, workers]
-    if len(pair) == 2 and type(pair[0]) is int and type(pair[1]) is int and 1 <= pair[0] <= pair[1]:
-        return pair[0], pair[1]
-    raise UserError(f"run.workers is {workers!r}: give a whole number from 1, or a range such as [1,4]")
 
 
 def _gradient(name: str, value: object) -> float:

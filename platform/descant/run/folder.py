@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from descant.errors import UserError
+from descant.files import write_text
 from descant.plugins import Plugin
 from descant.recipe.recipe import differences
 from descant.run.failure import clear_failure
@@ -72,8 +72,8 @@ class RunFolder:
         for plugin in plugins:
             if "source" in plugin:
                 (self.path / "plugins").mkdir(exist_ok=True)
-                write_atomically(self.path / plugin_copy(plugin), plugin["source"])
-        write_atomically(self.recipe, OmegaConf.to_yaml(OmegaConf.create(plain)))
+                write_text(self.path / plugin_copy(plugin), plugin["source"])
+        write_text(self.recipe, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
     def summary(self) -> dict[str, Any] | None:
         """Return ``summary.json``, or None before a run's first end."""
@@ -85,7 +85,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: object) -> None:
         """Write one of the folder's JSON files."""
-        write_atomically(self.path / name, json.dumps(value, indent=2) + "\n")
+        write_text(self.path / name, json.dumps(value, indent=2) + "\n")
 
     def claim(self, plain: dict[str, Any], plugins: Sequence[Plugin] = (), *, resume: bool = False) -> bool:
         """Take the folder for a run of a resolved recipe; return whether it goes on with an earlier one.
@@ -119,10 +119,3 @@ class RunFolder:
 def plugin_copy(plugin: Plugin) -> str:
     """Return what a run's recipe names a plugin: its copy in the run folder, or the installed module."""
     return f"plugins/{plugin['name']}.py" if "source" in plugin else plugin["name"]
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a whole file or nothing."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from descant.files import whole_file
 from descant.run.folder import RunFolder
 
 Row = dict[str, Any]
@@ -84,10 +84,8 @@ def read_rows(path: Path) -> Iterator[Row]:
 def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w") as kept:
-        kept.writelines(json.dumps(row) + "\n" for row in read_rows(path) if _stays(row, step))
-    os.replace(partial, path)
+    with whole_file(path) as kept:
+        kept.writelines(json.dumps(row).encode() + b"\n" for row in read_rows(path) if _stays(row, step))
 
 
 def _stays(row: Row, step: int) -> bool:

@@ -188,6 +188,38 @@ def test_discs_drawn_on_the_landmarks_are_under_them_after_the_crop(tmp_path: Pa
             assert face_SSC[round(y), round(x)].min() > 180
 
 
+def test_boxes_are_cropped_around_and_faces_without_one_are_named(tmp_path: Path) -> None:
+    source = write_corpus(tmp_path / "mtfl")
+    boxes = tmp_path / "boxes.txt"
+    rows = [f"net\\{number:02d}.jpg 30 20 70 80" for number in range(11)] + [
+        "AFLW/0.jpg 0 0 9 9",
+        "AFLW/0.jpg 10 10 90 90",
+    ]
+    boxes.write_bytes("\r\n".join(rows).encode())
+    description = pack_mtfl(source, tmp_path / "out", size=30, boxes=boxes, jobs=1)
+    assert left_out(description) == {
+        key: "no box holds the middle of the face's landmarks" for key in ("net/11", "AFLW/1")
+    }
+    (test,) = stock_samples(tmp_path / "out", "test").values()
+    points = np.array(json.loads(test["json"])["landmarks"])
+    np.testing.assert_allclose(points, (POINTS_P2 - 10 + 0.5) * 30 / 80 - 0.5, atol=0.3)
+    original = decode_image((source / "AFLW" / "0.jpg").read_bytes())[10:90, 10:90].astype(float)
+    expected = original.reshape(80, 80, 3).mean((0, 1))
+    np.testing.assert_allclose(decode_image(test["jpg"]).mean((0, 1)), expected, atol=4)
+
+
+@pytest.mark.parametrize("row", ["net/00.jpg 1 2 3", "net/00.jpg 5 5 5 9", "net/00.jpg a b c d", "x 1 2 nan 4"])
+def test_a_line_that_is_no_box_is_refused(tmp_path: Path, row: str) -> None:
+    boxes = tmp_path / "boxes.txt"
+    boxes.write_text(f"net/00.jpg 1 2 3 4\n{row}\n")
+    with pytest.raises(UserError, match=r"^boxes\.txt:2 is no box: write the picture's path"):
+        pack_mtfl(write_corpus(tmp_path / "mtfl"), tmp_path / "out", boxes=boxes)
+    with pytest.raises(UserError, match="cannot be read"):
+        pack_mtfl(tmp_path / "mtfl", tmp_path / "out", boxes=tmp_path / "gone.txt")
+    with pytest.raises(UserError, match="leave one of them out"):
+        pack_mtfl(tmp_path / "mtfl", tmp_path / "out", boxes=boxes, crop="none")
+
+
 def test_without_crop_pictures_and_landmarks_are_the_source_s_own(corpus: Path, tmp_path: Path) -> None:
     pack_mtfl(corpus, tmp_path / "out", crop="none", jobs=1)
     packed = stock_samples(tmp_path / "out")
