@@ -20,9 +20,9 @@ GENRES = 8
 
 
 def write_shard(path: Path, samples: Mapping[str, Mapping[str, bytes]]) -> None:
-    """Write a tar by webdataset's own writer: key → extension → bytes."""
+    """Write a tar by webdataset's writer, key → extension → bytes: the same bytes, so the same order, at any time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with webdataset.TarWriter(str(path)) as writer:
+    with webdataset.TarWriter(str(path), mtime=0.0) as writer:
         for key, members in samples.items():
             writer.write({"__key__": key, **members})
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from descant.errors import RunError
+from descant.errors import Interrupted, RunError
 from descant.recipe import RunSettings
 from descant.run.failure import Failure, clear_failure
 from descant.run.follow import RowFollower
@@ -40,6 +40,7 @@ def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) ->
     Raises:
         UserError: the cluster can never hold the workers, or what a worker found wrong with the recipe.
         RunError: the run could not go on, or lost its workers too often.
+        Interrupted: Ray's own processes were asked to end as well, as by a SIGTERM to all.
         KeyboardInterrupt: a second Ctrl-C, or one before any worker trained.
     """
     placement = Placement(RunSettings.parse(request.recipe["run"]))
@@ -61,6 +62,8 @@ def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) ->
     failure = Failure.read(folder)
     if failure is not None:
         raise failure.exception()
+    if fit.error is not None and stop.was_requested:
+        raise Interrupted("Ray ended while the run was stopping; the same command goes on from the last checkpoint")
     if fit.error is not None:
         raise RunError(_sentence(fit.error, placement)) from fit.error
 
@@ -138,7 +141,12 @@ def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) 
             storage_path=str(scratch),
             callbacks=[LostWorkers(scratch / LOST)],
             failure_config=FailureConfig(max_failures=run.max_failures),
-            worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": str(run.cpus_per_worker)}},
+            worker_runtime_env={
+                "env_vars": {
+                    "OMP_NUM_THREADS": str(run.cpus_per_worker),
+                    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker that asked for no GPU sees none
+                }
+            },
         ),
     )
 

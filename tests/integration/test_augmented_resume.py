@@ -66,6 +66,7 @@ def test_a_stopped_run_sees_the_same_augmentation_and_ends_with_the_same_weights
     asked = iter(range(10**9))
     launch = prepare(recipe, [*overrides, "run.name=stopped", "trainer.loader_workers=1"])
     work(launch.request, Ranks(), lambda: next(asked) >= before_step)
+    launch.lock.release()
     summary = launch.folder.summary()
     assert summary is not None and summary["status"] == "interrupted"
     resumed = train(recipe, [*overrides, "run.name=stopped"])

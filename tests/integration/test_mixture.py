@@ -95,6 +95,7 @@ def test_ranks_and_a_resume_change_nothing(tmp_path: Path, overrides: list[str])
     launch = prepare("genre_reconstruction", [*settings, "run.name=stopped"])
     asked = iter(range(10**9))
     work(launch.request, Ranks(), lambda: next(asked) >= 5)
+    launch.lock.release()
     stopped = train("genre_reconstruction", [*settings, "run.name=stopped"]).folder
     one, two, again = (Checkpoints(run / "checkpoints").load("last") for run in (runs[1], runs[2], stopped))
     assert one is not None and two is not None and again is not None
@@ -117,6 +118,9 @@ def test_data_sets_that_do_not_fit_together_are_refused(tmp_path: Path, override
         UserError, match="'genre' is of kind class in the data set 'genres' and of kind number in 'other'"
     ):
         prepare("genre", [*overrides, f"data=['{genres}', '{other}']", f"run.dir={tmp_path}"])
+    fewer = mel_data_set(tmp_path / "fewer", labels=lambda number, genre: {"genre": genre % 3})
+    with pytest.raises(UserError, match=r"'genre' has the classes .* in the data set 'genres' and .* in 'fewer'"):
+        prepare("genre", [*overrides, f"data=['{genres}', '{fewer}']", f"run.dir={tmp_path}"])
     starved = ["data.sources.genres.weight=1000", "data.sources.moods.weight=1", "data.samples=20"]
     with pytest.raises(UserError, match=r"'moods' gets none of the 20 positions .*data\.sources\.moods=null"):
         prepare("genre", [*overrides, *starved, f"run.dir={tmp_path}"])

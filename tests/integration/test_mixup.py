@@ -104,6 +104,7 @@ def test_ranks_and_a_resume_change_nothing(tmp_path: Path, data: Path) -> None:
     launch = prepare("genre_reconstruction", [*settings, "run.name=stopped"])
     asked = iter(range(10**9))
     work(launch.request, Ranks(), lambda: next(asked) >= 3)
+    launch.lock.release()
     stopped = train("genre_reconstruction", [*settings, "run.name=stopped"]).folder
     one, two, again = (Checkpoints(run / "checkpoints").load("last") for run in (runs[1], runs[2], stopped))
     assert one is not None and two is not None and again is not None

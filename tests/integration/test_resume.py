@@ -26,6 +26,7 @@ def train_with_a_stop(recipe: str, overrides: list[str], before_step: int) -> Pa
     asked = iter(range(10**9))
     launch = prepare(recipe, overrides)
     work(launch.request, Ranks(), lambda: next(asked) >= before_step)
+    launch.lock.release()
     summary = launch.folder.summary()
     assert summary is not None and summary["status"] == "interrupted"
     return train(recipe, overrides).folder

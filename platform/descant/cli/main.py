@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    given = _parse([word for word in words if word != "--debug"])
     try:
+        given = _parse([word for word in words if word != "--debug"])
         code: int = given.main(given)
         sys.stdout.flush()
         return code
@@ -38,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse in two steps, so that only the command's own module is imported, and options may stand anywhere."""
+    if words and words[0] not in COMMANDS and not words[0].startswith("-"):
+        from descant.errors import UserError, nearest
+
+        raise UserError(f"there is no command {words[0]!r}: {nearest(words[0], COMMANDS)}")
     if not words or words[0] not in COMMANDS:
         _overview().parse_args(words)
     module = importlib.import_module(f"descant.cli.{words[0]}")

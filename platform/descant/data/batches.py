@@ -15,11 +15,13 @@ from descant.data.batch import BadSample, Batch
 from descant.data.mixup import Mixup, mixed
 from descant.data.order import Order, Slice, TrainingOrder, sample_rng
 from descant.data.sources import JoinedReader
+from descant.errors import UserError
 from descant.inputs.base import Input, View
 from descant.plugins import Plugin, load_plugins, loaded_plugins
 from descant.tasks.base import BadLabel, Task
 
 BATCHES_AHEAD = 16
+_LONGEST_REASON = 300  # characters
 Place = tuple[int, int]
 """(epoch, batch)"""
 
@@ -95,13 +97,16 @@ class BatchMaker(Dataset[Batch]):
     def _sample(self, sample: int, epoch: int, position: int, bad: list[BadSample]) -> _Sample:
         shard, key = self.reader.name_of(sample)
         try:
-            views = self._views(sample, epoch, position)
+            decoded = {name: self._decoded(sample, name, input) for name, input in self.inputs.items()}
             labels = self.reader.labels(sample)
-        except (ValueError, MemoryError, RecursionError) as error:
-            bad.append(BadSample(shard, key, "decode", str(error) or type(error).__name__))
+        except UserError:
+            raise
+        except (ValueError, RecursionError) as error:
+            bad.append(BadSample(shard, key, "decode", _short(str(error) or type(error).__name__)))
             trains = isinstance(self.order, TrainingOrder)
             blanks = {name: [input.blank()] * (1 if trains else input.views) for name, input in self.inputs.items()}
             return _Sample(key, blanks, {}, readable=False)
+        views = self._views(decoded, epoch, position)
         targets = {}
         for name, task in self.labelled.items():
             assert task.label is not None
@@ -111,22 +116,24 @@ class BatchMaker(Dataset[Batch]):
             try:
                 targets[name] = task.target(label, {input: views[input][0] for input in views})
             except BadLabel as error:
-                bad.append(BadSample(shard, key, "label", f"{name}: {error}"))
+                bad.append(BadSample(shard, key, "label", _short(f"{name}: {error}")))
         return _Sample(key, views, targets, readable=True)
 
-    def _views(self, sample: int, epoch: int, position: int) -> dict[str, list[View]]:
-        views: dict[str, list[View]] = {}
-        rng = sample_rng(self.order.seed, epoch, position) if isinstance(self.order, TrainingOrder) else None
-        for name, input in self.inputs.items():
-            assert input.field.extension is not None, f"the field of the input {name!r} names no extension"
-            member = self.reader.member(sample, input.field.extension)
-            if member is None:
-                wanted = input.field.extension
-                wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
-                raise ValueError(f"the sample has no {wanted} member for the input {name!r}")
-            decoded = input.decode(member)
-            views[name] = input.evaluation_views(decoded) if rng is None else [input.train_view(decoded, rng)]
-        return views
+    def _decoded(self, sample: int, name: str, input: Input) -> Any:
+        wanted = input.field.extension
+        assert wanted is not None, f"the field of the input {name!r} names no extension"
+        member = self.reader.member(sample, wanted)
+        if member is None:
+            wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
+            raise ValueError(f"the sample has no {wanted} member for the input {name!r}")
+        return input.decode(member)
+
+    def _views(self, decoded: Mapping[str, Any], epoch: int, position: int) -> dict[str, list[View]]:
+        """Return the views to train on, or those of an evaluation; errors here are our own."""
+        if not isinstance(self.order, TrainingOrder):
+            return {name: input.evaluation_views(decoded[name]) for name, input in self.inputs.items()}
+        rng = sample_rng(self.order.seed, epoch, position)
+        return {name: [input.train_view(decoded[name], rng)] for name, input in self.inputs.items()}
 
     def _stack(self, samples: Sequence[_Sample], valid: np.ndarray, bad: list[BadSample]) -> Batch:
         arrays: dict[str, dict[str, torch.Tensor]] = {}
@@ -186,6 +193,11 @@ def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
         length = max(array.shape[0] for array in arrays)
         arrays = [np.pad(array, (0, length - array.shape[0])) for array in arrays]
     return np.stack(arrays)
+
+
+def _short(reason: str) -> str:
+    """Return a reason that fits a line: what a broken sample holds may be long."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
 
 
 def _same(batch: Batch) -> Batch:

@@ -38,12 +38,12 @@ def joined(sources: Sequence[Source]) -> Description:
                     f"the data sets {other} and {source} hold the same samples: take one out, and give the other "
                     f"more weight if it should count more"
                 )
-    splits = _joined_splits([source.description for source in sources])
-    counts = splits["train"].counts if "train" in splits else {}
     fields: dict[str, tuple[Source, Field]] = {}
     for source in sources:
         for name, field in source.description.fields.items():
             fields[name] = (source, _joined_field(name, source, field, *fields[name]) if name in fields else field)
+    splits = _joined_splits([source.description for source in sources])
+    counts = splits["train"].counts if "train" in splits else {}
     own = {name: dataclasses.replace(field, counts=tuple(counts.get(name, ()))) for name, (_, field) in fields.items()}
     if len(sources) == 1:
         return dataclasses.replace(sources[0].description, fields=own)

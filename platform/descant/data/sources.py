@@ -131,8 +131,15 @@ class DataSets:
         Raises:
             UserError: no data set has the split, or for training one lacks it.
         """
-        having = [source for source in self.sources if source.description.splits.get(split)]
-        return JoinedReader(self.sources if split == "train" or not having else having, split)
+        if split not in self._readers:
+            having = [source for source in self.sources if source.description.splits.get(split)]
+            self._readers[split] = JoinedReader(self.sources if split == "train" or not having else having, split)
+        return self._readers[split]
+
+    @cached_property
+    def _readers(self) -> dict[str, JoinedReader]:
+        """One for each split and process: what a run reads stays what it was when the run began."""
+        return {}
 
     def streams(self, reader: JoinedReader) -> tuple[Stream, ...]:
         """Return what each data set gives to an epoch; it hangs on what the shards hold now.

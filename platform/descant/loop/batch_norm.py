@@ -39,51 +39,57 @@ class GlobalBatchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, …) over B and … of all ranks' valid rows; by the running statistics in evaluation."""
         alone = self._ranks.world_size == 1 and self.valid_B is None
-        x = self._by_torch(x) if alone else self._by_statistics(x)
+        x = self._over_all_ranks(x) if self.training and not alone else self._by_torch(x)
         for after in (self.drop, self.act):
             x = x if after is None else after(x)
         return x
 
     def _by_torch(self, x: Tensor) -> Tensor:
-        """One rank whose rows all count: torch's fused kernel."""
+        """Evaluation, or one rank whose rows all count: torch's own kernel."""
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
             momentum = 1.0 / float(self.num_batches_tracked) if momentum is None else momentum
+        batch_statistics = self.training or self.running_mean is None
+        mean, variance = self.running_mean, self.running_var
         return nn.functional.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            momentum or 0.0,
-            self.eps,
+            x, mean, variance, self.weight, self.bias, batch_statistics, momentum or 0.0, self.eps
         )
 
-    def _by_statistics(self, x: Tensor) -> Tensor:
-        if self.training or self.running_mean is None or self.running_var is None:
-            mean_C, variance_C = self._statistics(x)
-        else:
-            mean_C, variance_C = self.running_mean, self.running_var
+    def _over_all_ranks(self, x: Tensor) -> Tensor:
+        mean_C, variance_C = self._statistics(x)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         scale_C = torch.rsqrt(variance_C + self.eps)
         shift_C = -mean_C * scale_C
         if self.weight is not None:
             scale_C, shift_C = scale_C * self.weight, shift_C * self.weight + self.bias
-        return x * scale_C.reshape(shape) + shift_C.reshape(shape)
+        return (x * scale_C.reshape(shape) + shift_C.reshape(shape)).to(x.dtype)
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        rows = x if self.valid_B is None else x[self.valid_B]
-        flat_XC = rows.transpose(0, 1).flatten(1).T.float()
-        count = flat_XC.new_tensor([float(flat_XC.shape[0])])
-        sums = self._sum_over_ranks(torch.cat([flat_XC.sum(0), count]))
+        flat_BCX = x.float().flatten(2) if x.ndim > 2 else x.float()[..., None]
+        counts_B11 = self._counts(flat_BCX)
+        positions = flat_BCX.shape[2]
+        sums_C = torch.where(counts_B11, flat_BCX, 0.0).sum((0, 2))
+        count = counts_B11.sum().reshape(1).float() * positions
+        sums = self._sum_over_ranks(torch.cat([sums_C, count]))
         total = sums[-1].detach()
         mean_C = sums[:-1] / total.clamp(min=1)
         # A second pass over the deviations is as exact as one rank's own; sums of squares would cancel.
-        variance_C = self._sum_over_ranks((flat_XC - mean_C).square().sum(0)) / total.clamp(min=1)
+        deviations_BCX = torch.where(counts_B11, flat_BCX - mean_C[:, None], 0.0)
+        variance_C = self._sum_over_ranks(deviations_BCX.square().sum((0, 2))) / total.clamp(min=1)
         self._track(mean_C, variance_C, total)
         return mean_C, variance_C
+
+    def _counts(self, flat_BCX: Tensor) -> Tensor:
+        """Return which rows count, (B, 1, 1); a trunk may have folded positions into rows, a sample's side by side."""
+        rows = len(flat_BCX)
+        if self.valid_B is None:
+            return torch.ones(rows, 1, 1, dtype=torch.bool, device=flat_BCX.device)
+        if rows % len(self.valid_B):
+            raise ValueError(
+                f"a batch normalisation sees {rows} rows of {len(self.valid_B)} samples: batch rows must stay together"
+            )
+        return self.valid_B.repeat_interleave(rows // len(self.valid_B))[:, None, None]
 
     def _sum_over_ranks(self, values: Tensor) -> Tensor:
         """Sum over the ranks; the gradient is summed over them on the way back."""
@@ -98,12 +104,12 @@ class GlobalBatchNorm(nn.Module):
     def _track(self, mean_C: Tensor, variance_C: Tensor, total: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
-        if not total:  # a batch of which no row could be read says nothing
-            return
-        self.num_batches_tracked += 1
-        momentum = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
-        self.running_mean.lerp_(mean_C, momentum)
-        self.running_var.lerp_(variance_C * (total / (total - 1).clamp(min=1)), momentum)
+        tracked = (total > 0).to(self.num_batches_tracked.dtype)  # a batch of which no row could be read says nothing
+        self.num_batches_tracked += tracked
+        momentum = self.momentum if self.momentum is not None else 1.0 / self.num_batches_tracked.clamp(min=1)
+        weight = (tracked * momentum).to(mean_C.dtype)
+        self.running_mean.lerp_(mean_C, weight)
+        self.running_var.lerp_(variance_C * (total / (total - 1).clamp(min=1)), weight)
 
 
 def globalise(model: nn.Module, ranks: Ranks) -> list[GlobalBatchNorm]:
@@ -112,7 +118,7 @@ def globalise(model: nn.Module, ranks: Ranks) -> list[GlobalBatchNorm]:
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
-                layer = GlobalBatchNorm(child, ranks)
+                layer = GlobalBatchNorm(child, ranks).train(child.training)
                 setattr(parent, name, layer)
                 replaced.append(layer)
     return replaced

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -44,6 +44,7 @@ class Checkpoints:
         self.folder = folder
         self._index = folder / "index.json"
         self._whole: str | None = None  # what was last written or read whole
+        self._damaged: set[str] = set()
 
     def save(self, model: nn.Module, state: dict[str, Any], *, step: int, best: bool | None) -> None:
         """Write a checkpoint as the last one; ``best`` makes it the best one too (None: not evaluated).
@@ -55,7 +56,8 @@ class Checkpoints:
         """
         name = f"step-{step:08d}"
         target, partial = self.folder / name, self.folder / f".{name}.partial"
-        if name in self._read_index().values():  # the same step holds the same weights: only its rank may change
+        # The same step holds the same weights: only its rank may change.
+        if name in self._read_index().values() and name not in self._damaged:
             self._point(name, best)
             return
         shutil.rmtree(partial, ignore_errors=True)
@@ -64,7 +66,7 @@ class Checkpoints:
         tensors: dict[str, Tensor] = {}
         plain = _pack(state, "", tensors)
         save_file(weights, partial / "model.safetensors")
-        save_file({path: tensor.clone() for path, tensor in tensors.items()}, partial / "state.safetensors")
+        save_file({path: _on_host(tensor) for path, tensor in tensors.items()}, partial / "state.safetensors")
         (partial / "state.json").write_text(json.dumps({"tied": tied, "state": plain}))
         for path in partial.iterdir():
             with path.open("rb") as file:
@@ -92,8 +94,22 @@ class Checkpoints:
         except RunError as error:
             if previous is None:
                 raise
+            self._damaged.add(name)
             logger.warning("%s; the run goes on from the one before it, %s", error, previous)
             return self._load(previous)
+
+    def shapes(self, which: Literal["last", "best"]) -> dict[str, tuple[int, ...]] | None:
+        """Return the shape of each tensor of a checkpoint's model, or None where there is no such checkpoint."""
+        name = self._read_index().get(which)
+        if name is None:
+            return None
+        try:
+            with safe_open(self.folder / name / "model.safetensors", "pt") as file:
+                shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            tied = json.loads((self.folder / name / "state.json").read_text())["tied"]
+            return shapes | {alias: shapes[kept] for alias, kept in tied.items()}
+        except (OSError, ValueError, KeyError, SafetensorError):
+            return None  # it is damaged: who loads it says so
 
     def step(self, which: Literal["last", "best"]) -> int | None:
         """Return the step of the last or the best checkpoint, or None."""
@@ -115,7 +131,8 @@ class Checkpoints:
 
     def _point(self, name: str, best: bool | None) -> None:
         """Make a complete checkpoint the last one, and the best one if it is; remove those that are nothing."""
-        index = self._read_index()
+        index = {which: kept for which, kept in self._read_index().items() if kept not in self._damaged}
+        self._damaged.clear()
         if (before := self._whole or index.get("last")) not in (None, name):
             index["previous"] = str(before)
         index["last"] = self._whole = name
@@ -146,7 +163,11 @@ def _once_each(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str,
         if kept != name:
             tied[name] = kept
     # A tensor that shares memory with another in part is written on its own.
-    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items() if name not in tied}, tied
+    return {name: _on_host(tensor) for name, tensor in tensors.items() if name not in tied}, tied
+
+
+def _on_host(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 
+import torch
+
 from descant.errors import UserError
+from descant.loop.batch_norm import globalise
+from descant.loop.checkpoints import Checkpoints
 from descant.loop.experiment import Experiment
 from descant.loop.optimizer import build_optimizer
 from descant.loop.ranks import Ranks
 from descant.loop.rehearsal import rehearse
+from descant.recipe import parse_recipe
+from descant.run.folder import RunFolder
 
 logger = logging.getLogger("descant")
 
@@ -26,7 +32,16 @@ def check(experiment: Experiment) -> None:
             f"up: set trainer.micro_batch=null, or balance=static"
         )
     model = experiment.build_model()
+    norms = globalise(model, Ranks())
+    for norm in norms:
+        norm.valid_B = torch.tensor([True, False])  # as in a batch with a sample that cannot be read
     unreached = rehearse(model, experiment.inputs, experiment.tasks)
+    if norms and recipe.trainer.micro_batch is not None:
+        logger.warning(
+            "the trunk normalises over micro-batches of %d samples of each worker (trainer.micro_batch), so results "
+            "depend on the number of workers",
+            recipe.trainer.micro_batch,
+        )
     if unreached:
         more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
         logger.warning("no task's gradient reaches %s%s: they stay as they start", ", ".join(unreached[:3]), more)
@@ -53,3 +68,28 @@ def _check_data(experiment: Experiment) -> None:
             f"no sample of the validation split has the label {main.label!r} of the main task {main.name!r}, which "
             f"chooses the best epoch: add labels to it"
         )
+
+
+def check_continues(experiment: Experiment, folder: RunFolder) -> None:
+    """Raise a UserError when a run's last checkpoint cannot go on under this recipe; without one all can change."""
+    shapes = Checkpoints(folder.checkpoints).shapes("last")
+    if shapes is None:
+        return
+    recipe, before = experiment.recipe, parse_recipe(folder.read_recipe())
+    for key, then, now in (
+        ("seed", before.seed, recipe.seed),
+        ("trainer.batch_size", before.trainer.batch_size, recipe.trainer.batch_size),
+        ("optimizer.name", before.optimizer.name, recipe.optimizer.name),
+    ):
+        if then != now:
+            raise UserError(f"the run {str(folder.path)!r} has {key}={then} and cannot go on with {now}: {_WAYS_OUT}")
+    model = {name: tuple(value.shape) for name, value in experiment.build_model().state_dict().items()}
+    other = next((name for name in {**shapes, **model} if shapes.get(name) != model.get(name)), None)
+    if other is not None:
+        raise UserError(
+            f"the run {str(folder.path)!r} has weights of another model ({other}: {shapes.get(other, 'absent')} there, "
+            f"{model.get(other, 'absent')} by this recipe): {_WAYS_OUT}"
+        )
+
+
+_WAYS_OUT = "take the change back, or give a new run.name"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -35,3 +37,12 @@ def loader_workers(settings: TrainerSettings, ranks: Ranks) -> int:
         return settings.loader_workers
     spare = usable_cores() - ranks.local_world_size
     return min(max(spare // ranks.local_world_size, 0), _MOST_LOADER_WORKERS)
+
+
+def share_cores(workers: int, ranks: Ranks) -> None:
+    """Leave ``workers`` loader processes a core each, unless OMP_NUM_THREADS says how many threads torch has.
+
+    Threads of torch that wait for one that has no core spin, and a step then takes many times as long.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(usable_cores() // ranks.local_world_size - workers, 1))

@@ -24,6 +24,7 @@ from descant.loop.ranks import Ranks
 from descant.tasks import Metric, Task
 
 PICTURES = 4
+_MOST_ROWS = 256  # of one forward pass, views counted
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Scores:
         samples: per task, how many samples had its label.
         total: how many samples of the split could be read.
         bad: what could not be used, as this rank saw it.
+        chances: per task, what a constant answer reaches on these samples, for metrics that can say so.
         pictures: per task that gives an input back, this rank's first (targets, outputs), (P, *shape).
     """
 
@@ -43,6 +45,7 @@ class Scores:
     total: int
     bad: list[BadSample] = field(default_factory=list)
     pictures: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    chances: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class _Sums:
@@ -73,15 +76,20 @@ class _Sums:
             statistics_BS = metric.statistics(prediction, target)
             self.rows[name].append(statistics_BS.double().sum(0).cpu().numpy())
 
-    def values(self, ranks: Ranks) -> tuple[dict[str, float], int]:
-        """Return the loss and the metrics over all ranks, and the number of samples."""
+    def values(self, ranks: Ranks) -> tuple[dict[str, float], int, dict[str, float]]:
+        """Return the loss and the metrics over all ranks, the number of samples, and chances."""
         gathered = [rows for rows in ranks.gather(self.rows) if isinstance(rows, dict)]
         totals = {name: _exact_sum([row for rows in gathered for row in rows[name]]) for name in self.rows}
         loss = totals.pop("loss")
+        chances = {
+            name: metric.chance_of(totals[name])
+            for name, metric in self.metrics.items()
+            if metric.chance_of is not None and totals[name].size
+        }
         values = {"loss": float(loss[0] / loss[1]) if loss.size and loss[1] else math.nan}
         for name, sums in totals.items():
             values[name] = self.metrics[name].value(sums) if sums.size else math.nan
-        return values, int(loss[1]) if loss.size else 0
+        return values, int(loss[1]) if loss.size else 0, chances
 
 
 def evaluate_split(
@@ -89,10 +97,17 @@ def evaluate_split(
 ) -> Scores:
     """Return the scores of ``model`` on a split of the experiment's data set; every rank calls it."""
     reader = experiment.reader(split)
-    order = EvaluationOrder(len(reader), experiment.recipe.trainer.batch_size, ranks.rank, ranks.world_size)
+    order = EvaluationOrder(len(reader), _batch_size(experiment), ranks.rank, ranks.world_size)
     maker = BatchMaker(reader, order, experiment.inputs, experiment.tasks)
     batches = make_loader(maker, list(order.walk()), loader_workers)
     return evaluate(model, experiment.tasks, experiment.inputs, batches, device, ranks)
+
+
+def _batch_size(experiment: Experiment) -> int:
+    """Return how many samples are evaluated at once, the same on any number of ranks: what fits in training fits."""
+    trainer = experiment.recipe.trainer
+    views = next(iter(experiment.inputs.values())).views
+    return max(min(trainer.batch_size, trainer.micro_batch or _MOST_ROWS) // views, 1)
 
 
 def evaluate(
@@ -104,18 +119,20 @@ def evaluate(
     ranks: Ranks,
 ) -> Scores:
     """Return the scores of ``model`` over the batches of all ranks."""
-    was_training = model.training
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     sums = {name: _Sums(task) for name, task in tasks.items()}
     seen = _Seen()
     with torch.no_grad():
         for loaded in batches:
             _add_batch(model, tasks, inputs, loaded.to(device), sums, seen)
-    model.train(was_training)
+    for module, training in modes.items():
+        module.training = training
     found = {name: task_sums.values(ranks) for name, task_sums in sums.items()}
     return Scores(
-        values={name: values for name, (values, _) in found.items()},
-        samples={name: count for name, (_, count) in found.items()},
+        values={name: values for name, (values, _, _) in found.items()},
+        samples={name: count for name, (_, count, _) in found.items()},
+        chances={name: chances for name, (_, _, chances) in found.items()},
         total=sum(int(count) for count in ranks.gather(seen.readable) if isinstance(count, int)),
         bad=seen.bad,
         pictures=seen.pictures,

@@ -35,6 +35,25 @@ class Beat:
     bad: int
 
 
+class _Remembered:
+    """A micro-batch's losses, and whether they are finite, on its way to the host since the forward pass."""
+
+    def __init__(self, keys: list[str], losses: TaskLosses) -> None:
+        self.keys, self.losses = keys, losses
+        self._finite, self._arrived = losses.finite, None
+        if losses.finite.is_cuda:
+            self._finite = torch.empty_like(losses.finite, device="cpu", pin_memory=True)
+            self._finite.copy_(losses.finite, non_blocking=True)
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived.record()
+
+    def is_finite(self) -> bool:
+        """Wait for the forward pass, not for what came after it, and return whether every loss is finite."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return bool(self._finite)
+
+
 class Pulse:
     """The exchange before each step.
 
@@ -54,7 +73,7 @@ class Pulse:
         self._should_stop, self._save_every_s = should_stop, save_every_s
         self._saved_at_s = time.monotonic()
         self._step = 0
-        self._micro_batches: list[tuple[list[str], TaskLosses]] = []  # of the step before: the keys, their losses
+        self._micro_batches: list[_Remembered] = []  # of the step before
 
     def beat(self, batch: Batch | None, bad: int = 0) -> Beat:
         """Exchange before a step on ``batch``, or (None) when no step follows, as before a checkpoint.
@@ -64,7 +83,7 @@ class Pulse:
         """
         counts = [int(batch.present[name].sum()) if batch else 0 for name in self.tasks]
         save = self.ranks.is_first and self._save_due()
-        broken = not all(bool(losses.finite) for _, losses in self._micro_batches)
+        broken = not all(one.is_finite() for one in self._micro_batches)
         if self.ranks.world_size > 1:
             message = torch.tensor([*counts, self._should_stop(), save, bad, broken], dtype=torch.int64)
             *counts, stop, save, bad, broken = self.ranks.sum(message).tolist()
@@ -78,7 +97,7 @@ class Pulse:
     def remember(self, step: int, keys: list[str], losses: TaskLosses) -> None:
         """Keep a micro-batch's losses to be checked at the next beat."""
         self._step = step
-        self._micro_batches.append((keys, losses))
+        self._micro_batches.append(_Remembered(keys, losses))
 
     def saved(self) -> None:
         """Start counting the seconds to the next checkpoint."""
@@ -89,9 +108,7 @@ class Pulse:
 
     def _raise_diverged(self) -> None:
         broken = [
-            _diverged(self._step, keys, losses.per_sample)
-            for keys, losses in self._micro_batches
-            if not bool(losses.finite)
+            _diverged(self._step, one.keys, one.losses.per_sample) for one in self._micro_batches if not one.is_finite()
         ]
         for text in self.ranks.gather(broken[0] if broken else None):
             if text is not None:

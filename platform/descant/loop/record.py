@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from descant.loop.quarantine import unique_rows
 from descant.run.environment import write_environment
 from descant.run.folder import RunFolder
 from descant.run.log import MetricsLog, Row
+
+logger = logging.getLogger("descant")
 
 
 class Record:
@@ -46,6 +49,7 @@ class Record:
         self.experiment, self.folder = experiment, folder
         self._log = MetricsLog(folder, progress.step, on_row) if writes else None
         self._tested: dict[str, dict[str, float]] = {}
+        self._chances: dict[str, dict[str, float]] = {}
         self._started_s = time.monotonic()
         self._earlier_s = progress.train_s
         if self._log is not None:
@@ -83,6 +87,7 @@ class Record:
                 self._log.row(split, task, metric, value, scores.samples[task])
         for task, both in scores.pictures.items():
             self._picture(task, split, *both)
+        self._chances = scores.chances
         if split == "test":
             self._tested = scores.values
         else:
@@ -105,7 +110,10 @@ class Record:
         self.folder.write_json("summary.json", summary)
         from descant.report import write_run_report
 
-        write_run_report(self.folder.path)
+        try:
+            write_run_report(self.folder.path)
+        except Exception as problem:  # the run itself is whole
+            logger.warning("the report of the run could not be made: %s: %s", type(problem).__name__, problem)
 
     def _summary(self, status: str, progress: Progress) -> dict[str, Any]:
         best, main = progress.best, self.experiment.recipe.main
@@ -144,7 +152,8 @@ class Record:
             "role": self.experiment.recipe.tasks[name].role,
             "best": _plain(best.metrics.get(name, {})) if best else {},
             "test": _plain(self._tested.get(name, {})) or None,
-            "chance": {metric: made.chance for metric, made in metrics.items() if made.chance is not None},
+            "chance": {metric: made.chance for metric, made in metrics.items() if made.chance is not None}
+            | _plain(self._chances.get(name, {})),
             "directions": {"loss": "min", **{metric: made.direction for metric, made in metrics.items()}},
             "stopped": None,
         }

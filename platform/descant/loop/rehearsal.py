@@ -100,14 +100,15 @@ def _sentence(sentence: str) -> Iterator[None]:
 @contextmanager
 def _untouched(model: nn.Module) -> Iterator[None]:
     """Keep random state, mode and buffers as they are, and leave no gradient behind."""
-    was_training = model.training
+    modes = {module: module.training for module in model.modules()}
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
         with torch.random.fork_rng(devices=[]):
             model.train()
             yield
     finally:
-        model.train(was_training)
+        for module, training in modes.items():
+            module.training = training
         for name, buffer in model.named_buffers():
             buffer.copy_(buffers[name])
         for parameter in model.parameters():

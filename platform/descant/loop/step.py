@@ -104,10 +104,10 @@ class Stepper:
             norm.valid_B = None if every_row_counts else batch.valid
         losses = self.objective.losses(self.model(inputs), batch, inputs)
         means_K = losses.sums_K / counts_K
+        self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for
         weights_K = recipe_weights_K * self._balance(means_K.detach())
         # DDP averages gradients over the ranks; the counts are global already, so the average is undone.
         self.accelerator.backward((weights_K * means_K).sum() * self.ranks.world_size)
-        self.pulse.remember(step, batch.keys, losses)
         self.meter.add_losses(losses)
 
     def _finished(self, batch: Batch) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ from descant.errors import Interrupted, StoppedTogether
 from descant.loop.batch_norm import globalise
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
-from descant.loop.device import loader_workers, make_accelerator
+from descant.loop.device import loader_workers, make_accelerator, share_cores
 from descant.loop.evaluate import Scores, evaluate_split
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Meter
@@ -65,6 +65,7 @@ class Training:
         self.pulse = Pulse(ranks, list(experiment.tasks), should_stop, self.settings.checkpoint_s)
         self.meter = Meter(list(experiment.tasks), ranks)
         self.workers = loader_workers(self.settings, ranks)
+        share_cores(self.workers, ranks)
         self.objective = Objective(experiment.tasks, experiment.schedules, experiment.build_balancer())
         self.progress = Progress()
         self.stepper = self._stepper()
@@ -80,7 +81,8 @@ class Training:
         self.record = record
         record.start(self.progress, self.cadence.steps, self.order)
         self.quarantine.enforce()
-        self._begin_epoch()
+        if self.progress.step < self.cadence.steps:
+            self._begin_epoch()
         self.meter.restart()
         for batch, wait_s in self._batches():
             beat = self.pulse.beat(batch, self.quarantine.add(batch.bad))
@@ -101,7 +103,7 @@ class Training:
         experiment = self.experiment
         maker = BatchMaker(self.reader, self.order, experiment.inputs, experiment.tasks, experiment.mixup)
         places = self.order.walk(self.progress.epoch, self.progress.batch, self.cadence.steps - self.progress.step)
-        loader = iter(make_loader(maker, list(places), self.workers, pin_memory=self.device.type == "cuda"))
+        loader = iter(make_loader(maker, places, self.workers, pin_memory=self.device.type == "cuda"))
         while True:
             asked_s = time.perf_counter()
             batch = next(loader, None)
@@ -187,6 +189,8 @@ class Training:
         if last is not None:
             model.load_state_dict(last.model)
             optimizer.load_state_dict(last.state["optimizer"])
+            for group in optimizer.param_groups:
+                group.update(experiment.recipe.optimizer.options)
             self.progress = Progress.from_state_dict(last.state["progress"], self.order)
             self.objective.balancer.load_state_dict(last.state["balance"])
         inputs, ranks = experiment.inputs, self.ranks

@@ -45,6 +45,11 @@ class RunSettings:
             raise UserError(
                 f"run.gpus_per_worker is {gpus!r}: give a number from 0, or null for one each where there are enough"
             )
+        if self.workers[1] > 1 and gpus not in (None, 0, 1):
+            raise UserError(
+                f"run.gpus_per_worker is {gpus:g} with several workers: give 0 or 1, or null for one each where there "
+                f"are enough"
+            )
         if self.name is not None and (not self.name or "/" in self.name or self.name.startswith(".")):
             raise UserError(f"run.name is {self.name!r}: give a plain folder name; run.dir says where it goes")
 

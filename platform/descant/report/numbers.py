@@ -38,9 +38,15 @@ def interval(
 
 
 def decimals_of(halves: Sequence[float]) -> int | None:
-    """Return the decimals that show two digits of the middle one of these half widths of intervals."""
+    """Return the decimals that show two digits of the middle one of these half widths of intervals.
+
+    A much narrower one gets a decimal more, so that an interval about zero is not rounded to one that begins there.
+    """
     told = sorted(half for half in halves if 1e-6 < half < math.inf)
-    return max(0, 1 - math.floor(math.log10(told[len(told) // 2]))) if told else None
+    if not told:
+        return None
+    middle, narrowest = (max(0, 1 - math.floor(math.log10(half))) for half in (told[len(told) // 2], told[0]))
+    return min(narrowest, middle + 1)
 
 
 def same(one: Mapping[Any, float | None], other: Mapping[Any, float | None]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -53,10 +52,13 @@ class Failure:
         temporary = folder / f".{FILE}.{socket.gethostname()}.{os.getpid()}"
         temporary.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
         try:
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, folder / FILE)
+            os.link(temporary, folder / FILE)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            os.replace(temporary, folder / FILE)
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, folder: Path) -> Failure | None:

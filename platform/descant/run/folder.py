@@ -87,8 +87,13 @@ class RunFolder:
         """Write one of the folder's JSON files."""
         write_text(self.path / name, json.dumps(value, indent=2) + "\n")
 
-    def claim(self, plain: dict[str, Any], plugins: Sequence[Plugin] = (), *, resume: bool = False) -> bool:
-        """Take the folder for a run of a resolved recipe; return whether it goes on with an earlier one.
+    def claim(
+        self, plain: dict[str, Any], plugins: Sequence[Plugin] = (), *, resume: bool = False
+    ) -> tuple[bool, RunLock]:
+        """Take the folder for a run of a resolved recipe.
+
+        Returns:
+            whether it goes on with an earlier run, and the lock, which its holder releases at the end.
 
         Raises:
             UserError: it holds a run of another recipe and ``resume`` is not set, or another process trains in it.
@@ -103,9 +108,9 @@ class RunFolder:
                     f"give a new run.name, or resume=true to go on with it under this recipe"
                 )
         self.path.mkdir(parents=True, exist_ok=True)
-        RunLock(self.path).release()  # nobody trains in it now; who trains takes it for as long as that lasts
+        lock = RunLock(self.path)
         clear_failure(self.path)
-        return resumes
+        return resumes, lock
 
     def _changed_plugins(self, plugins: Sequence[Plugin]) -> list[str]:
         copies = [(plugin_copy(plugin), plugin["source"]) for plugin in plugins if "source" in plugin]

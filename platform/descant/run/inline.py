@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from descant.run.log import Row
 from descant.run.request import RunRequest
 from descant.run.stopping import StopFile, on_interrupt
 
+logger = logging.getLogger("descant")
+
 
 def run_inline(request: RunRequest, on_row: Callable[[Row], None]) -> None:
     """Train in this process.
@@ -19,6 +22,8 @@ def run_inline(request: RunRequest, on_row: Callable[[Row], None]) -> None:
         request: what to train.
         on_row: called with each row that the run writes.
     """
+    if (workers := request.recipe["run"]["workers"]) not in (None, 1):
+        logger.warning("run=inline trains in this process alone: run.workers=%s is not used", workers)
     stop = StopFile(Path(request.folder))
     stop.clear()
     try:

@@ -48,6 +48,7 @@ class Launch:
     runner: Runner
     folder: RunFolder
     resumes: bool
+    lock: RunLock
 
     @property
     def is_finished(self) -> bool:
@@ -61,13 +62,12 @@ class Launch:
         Raises:
             RunError: the run failed; its sentence is in ``summary.json`` too.
         """
-        if not self.is_finished:
-            lock = RunLock(self.folder.path)
-            try:
+        try:
+            if not self.is_finished:
                 (self.folder.path / "summary.json").unlink(missing_ok=True)
                 self._run(on_row)
-            finally:
-                lock.release()
+        finally:
+            self.lock.release()
         summary = self.folder.summary()
         if summary is None:
             raise RunError(f"the run {str(self.folder.path)!r} ended without a summary: run the same command again")
@@ -79,6 +79,9 @@ class Launch:
         """Call the runner; what no worker could write down ends in ``summary.json`` all the same."""
         try:
             self.runner(self.request, on_row)
+        except Interrupted:
+            self._note_end({"status": "interrupted"})
+            raise
         except KeyboardInterrupt as error:
             self._note_end({"status": "interrupted"})
             raise Interrupted(
@@ -110,19 +113,21 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     load_plugins(plugins)
     parsed = parse_recipe(plain)
     runner = _runner(parsed.run.runner)
-    from descant.loop.checks import check
+    from descant.loop.checks import check, check_continues
     from descant.loop.experiment import Experiment
 
     experiment = Experiment.build(parsed)
     check(experiment)
     folder = RunFolder((Path(parsed.run.dir) / parsed.run_name).absolute())
     saved = _spelled_out(parsed, experiment.schedules) | {"plugins": [plugin_copy(plugin) for plugin in plugins]}
-    resumes = folder.claim(saved, plugins, resume=parsed.resume)
+    resumes, lock = folder.claim(saved, plugins, resume=parsed.resume)
+    if resumes and parsed.resume:
+        check_continues(experiment, folder)
     if not resumes or parsed.resume:
         folder.write_recipe(saved, plugins)
         experiment.description.write(folder.path)
     request = RunRequest(saved, str(folder.path), plugins)
-    return Launch(dataclasses.replace(parsed, plain=saved), request, runner, folder, resumes)
+    return Launch(dataclasses.replace(parsed, plain=saved), request, runner, folder, resumes, lock)
 
 
 def _spelled_out(recipe: Recipe, weights: Mapping[str, Schedule]) -> dict[str, Any]:

@@ -89,7 +89,9 @@ def _drop_after(path: Path, step: int) -> None:
 
 
 def _stays(row: Row, step: int) -> bool:
-    """Whether a row is kept by a start at ``step``, which writes the beginnings of that step anew."""
+    """Whether a row is kept by a start at ``step``, which writes that step's beginnings, and all tests, anew."""
+    if row["split"] == "test":
+        return False
     return bool(row["step"] < step or (row["step"] == step and row["metric"] not in _BEGINNINGS))
 
 

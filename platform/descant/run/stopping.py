@@ -26,9 +26,12 @@ class StopFile:
         self._interval_s = interval_s
         self._looked_s = -interval_s
         self._found = False
+        self.was_requested = False
+        """Whether this process has asked."""
 
     def request(self) -> None:
         """Ask the workers to write a checkpoint and return."""
+        self.was_requested = True
         self._path.touch()
 
     def clear(self) -> None:

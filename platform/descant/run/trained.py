@@ -35,7 +35,8 @@ class Trained:
 
     def evaluate(self, split: str = "test") -> dict[str, Any]:
         """Return ``{"data", "split", "samples", "tasks": {name: {metric: value}}}`` of the bound data set's split."""
-        scores = evaluate_split(self.experiment, split, self.model, self.device, Ranks())
+        with self._autocast():
+            scores = evaluate_split(self.experiment, split, self.model, self.device, Ranks())
         return {
             "data": str(self.experiment.data),
             "split": split,
@@ -51,6 +52,11 @@ class Trained:
         """Return the extensions of the files that an input takes, sorted."""
         kinds = self.experiment.inputs[input].kinds
         return sorted(extension for extension, kind in KINDS.items() if kind in kinds)
+
+    def _autocast(self) -> torch.autocast:
+        """Compute as the run did."""
+        is_mixed = self.experiment.recipe.trainer.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=is_mixed)
 
     @torch.no_grad()
     def predict(self, members: Mapping[str, bytes], tasks: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -68,11 +74,12 @@ class Trained:
                 for part in views[name][0].arrays
             }
             ready[name] = input.finish(arrays)
-        outputs = self.model(ready)
+        with self._autocast():
+            outputs = self.model(ready)
         answers = {}
         for name in tasks:
             task = self.experiment.tasks[name]
-            prediction = task.predict(outputs[name]).mean(0).cpu().numpy()
+            prediction = task.predict(outputs[name]).float().mean(0).cpu().numpy()
             view = next((found[0] for found in views.values() if found[0].geometry is not None), None)
             answers[name] = task.answer(prediction, view)
         return answers

@@ -28,7 +28,7 @@ class BinaryAttributes(Task):
     label_kinds = ("number", "class")
     mixup = True
     losses = {"binary_cross_entropy": losses.binary_cross_entropy}
-    metric_makers = {"accuracy": lambda task: metrics.attribute_accuracy()}
+    metric_makers = {"accuracy": lambda task: metrics.attribute_accuracy(len(task.attribute_names))}
 
     def __init__(self, *args: Any, hidden: Sequence[int] = (), dropout: float = 0.0, **given: Any) -> None:
         super().__init__(*args, **given)

@@ -26,6 +26,7 @@ class Metric:
         direction: which way is better.
         unit: what the number counts, for tables and axes.
         chance: the value that a constant answer reaches, where that is known.
+        chance_of: the S sums → that value, where it hangs on the samples.
     """
 
     statistics: Callable[[Any, Any], torch.Tensor]
@@ -33,12 +34,13 @@ class Metric:
     direction: Literal["max", "min"] = "max"
     unit: str = ""
     chance: float | None = None
+    chance_of: Callable[[np.ndarray], float] | None = None
 
     def better(self, value: float, than: float | None) -> bool:
-        """Return whether ``value`` improves on ``than`` (anything but NaN improves on None)."""
+        """Return whether ``value`` improves on ``than`` (anything but NaN improves on None and on NaN)."""
         if value != value:
             return False
-        return than is None or (value > than if self.direction == "max" else value < than)
+        return than is None or than != than or (value > than if self.direction == "max" else value < than)
 
 
 def mean_metric(
@@ -82,17 +84,22 @@ def balanced_accuracy(classes: int) -> Metric:
     return Metric(statistics, value, chance=1.0 / classes)
 
 
-def attribute_accuracy() -> Metric:
+def attribute_accuracy(attributes: int) -> Metric:
     """Return the share of right answers over all known attributes; target (B, A) is 0, 1 or NaN for unknown."""
 
     def statistics(
         probability_BA: Float[torch.Tensor, "B A"], target_BA: Float[torch.Tensor, "B A"]
-    ) -> Float[torch.Tensor, "B 2"]:
+    ) -> Float[torch.Tensor, "B S"]:
         known_BA = ~target_BA.isnan()
         right_BA = ((probability_BA >= 0.5) == (target_BA >= 0.5)) & known_BA
-        return torch.stack([right_BA.sum(1), known_BA.sum(1)], dim=1).double()
+        totals_B2 = torch.stack([right_BA.sum(1), known_BA.sum(1)], dim=1)
+        return torch.cat([totals_B2, (target_BA >= 0.5) & known_BA, known_BA], dim=1).double()
 
-    return Metric(statistics, _ratio)
+    def chance_of(sums: np.ndarray) -> float:
+        yes, known = sums[2 : 2 + attributes], sums[2 + attributes :]
+        return float(np.maximum(yes, known - yes).sum() / sums[1]) if sums[1] else float("nan")
+
+    return Metric(statistics, _ratio, chance_of=chance_of)
 
 
 def mean_error(error: Callable[[Any, Any], torch.Tensor]) -> Metric:

@@ -43,7 +43,10 @@ class Regression(Task):
     def target(self, label: Any, views: Mapping[str, View]) -> np.ndarray:
         """Return the numbers as a flat float32 array."""
         try:
-            values = np.asarray(label, np.float32).reshape(-1)
+            values = np.asarray(label)
+            if values.dtype.kind not in "biuf":
+                raise TypeError(f"{values.dtype} is no kind of number")
+            values = values.astype(np.float32).reshape(-1)
         except (TypeError, ValueError, OverflowError) as error:
             raise BadLabel(f"{self.label} is {label!r}: allowed are {self.count} finite numbers") from error
         if values.size != self.count or not np.isfinite(values).all():

@@ -76,3 +76,33 @@ def test_a_batch_without_a_readable_row_changes_no_statistics() -> None:
     assert output.isfinite().all()
     for name, value in layers.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_positions_folded_into_rows_count_with_their_sample() -> None:
+    tokens = torch.randn(4, 5, 3)
+    folded, plain = nn.Sequential(nn.BatchNorm1d(3)), nn.BatchNorm1d(3)
+    (norm,) = globalise(folded, Ranks())
+    norm.valid_B = torch.tensor([True, False, True, True])
+    found = folded(tokens.flatten(0, 1)).unflatten(0, (4, 5))
+    expected = plain(tokens[norm.valid_B].flatten(0, 1)).unflatten(0, (3, 5))
+    torch.testing.assert_close(found[norm.valid_B], expected, rtol=1e-4, atol=1e-5)
+    norm.valid_B = torch.tensor([True, False, True])
+    with pytest.raises(ValueError, match="20 rows of 3 samples"):
+        folded(tokens.flatten(0, 1))
+
+
+def test_evaluation_is_torchs_own_kernel_whatever_the_last_batch_was() -> None:
+    layers = nn.Sequential(nn.BatchNorm2d(3))
+    (norm,) = globalise(layers, Ranks())
+    expected = nn.BatchNorm2d(3).eval()
+    norm.valid_B = torch.tensor([True, False])
+    x = torch.randn(2, 3, 4, 4)
+    assert torch.equal(layers.eval()(x), expected(x))
+
+
+def test_a_layer_that_its_trunk_has_frozen_stays_so_and_bf16_stays_bf16() -> None:
+    layers = nn.Sequential(nn.BatchNorm2d(3).eval(), nn.BatchNorm2d(3))
+    frozen, trained = globalise(layers, Ranks())
+    assert (frozen.training, trained.training) == (False, True)
+    trained.valid_B = torch.tensor([True, False])
+    assert trained(torch.randn(2, 3, 4, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16

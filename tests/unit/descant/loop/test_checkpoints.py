@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -90,7 +90,7 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, file: str, damage:
         Checkpoints(tmp_path).load("best")
 
 
-def test_a_damaged_last_checkpoint_gives_way_to_the_one_before_it(
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before_it_and_is_written_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model, _ = trained(0)
@@ -103,8 +103,12 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before_it(
     assert found.state == {"step": 2}
     assert "step-00000003' cannot be read" in caplog.text
     assert "goes on from the one before it, step-00000002" in caplog.text
-    checkpoints.save(model, {"step": 4}, step=4, best=False)
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {f"step-0000000{n}" for n in (1, 2, 4)}
+    checkpoints.save(model, {"step": 3}, step=3, best=True)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {f"step-0000000{n}" for n in (2, 3)}
+    whiches: tuple[Literal["last", "best"], ...] = ("last", "best")
+    for which in whiches:
+        again = Checkpoints(tmp_path).load(which)
+        assert again is not None and again.state == {"step": 3}, "the same step is written anew"
 
 
 def test_tied_and_overlapping_weights_come_back(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from descant.errors import UserError
+from descant.loop.checkpoints import Checkpoints
 from descant.recipe import compose, parse_recipe
 from descant.run.folder import RunFolder
 from descant.run.launch import Launch, prepare
@@ -39,7 +40,9 @@ def here(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def launch(*overrides: str, recipe: str = "genre") -> Launch:
     small = ["data=data", "run=inline", "inputs.mel.crop_frames=10", "trunk.hidden=[4]", "trainer.batch_size=8"]
-    return prepare(recipe, [*small, *overrides])
+    made = prepare(recipe, [*small, *overrides])
+    made.lock.release()  # most tests do not go on to run it
+    return made
 
 
 def test_a_run_is_claimed_and_its_recipe_runs_again_as_it_is(here: Path) -> None:
@@ -150,8 +153,31 @@ def test_a_folder_that_holds_no_run_is_one_sentence(here: Path) -> None:
 
 def test_claiming_compares_every_key_that_decides_what_is_learnt(tmp_path: Path) -> None:
     folder, recipe = RunFolder(tmp_path / "run"), parse_recipe(compose("genre"))
-    assert folder.claim(recipe.plain) is False
+    assert folder.claim(recipe.plain)[0] is False
     folder.write_recipe(recipe.plain)
-    assert folder.claim(recipe.plain) is True
+    assert folder.claim(recipe.plain)[0] is True
     with pytest.raises(UserError, match="tasks.reconstruction"):
         folder.claim(parse_recipe(compose("genre_reconstruction")).plain)
+
+
+def test_resuming_under_another_recipe_is_refused_where_the_checkpoint_cannot_follow(here: Path) -> None:
+    from descant.loop.ranks import Ranks
+    from descant.loop.worker import work
+
+    made = launch("trainer.epochs=1")
+    work(made.request, Ranks(), lambda: False)
+    before = (made.folder.recipe).read_text()
+    for change, said in (
+        ("trunk.hidden=[5]", r"has weights of another model \(heads\..*take the change back"),
+        ("optimizer.name=sgd", "has optimizer.name=adam and cannot go on with sgd"),
+        ("seed=3", "has seed=0 and cannot go on with 3"),
+        ("trainer.batch_size=5", "has trainer.batch_size=\\d+ and cannot go on with 5"),
+    ):
+        with pytest.raises(UserError, match=said):
+            launch("trainer.epochs=1", change, "resume=true")
+        assert made.folder.recipe.read_text() == before, "what cannot go on changes nothing"
+    longer = launch("trainer.epochs=2", "optimizer.weight_decay=0.5", "resume=true")
+    work(longer.request, Ranks(), lambda: False)
+    state = Checkpoints(longer.folder.checkpoints).load("last")
+    assert state is not None
+    assert state.state["optimizer"]["param_groups"][0]["weight_decay"] == 0.5

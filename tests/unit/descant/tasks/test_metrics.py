@@ -54,8 +54,23 @@ def test_chance_is_what_a_constant_answer_reaches() -> None:
 def test_attributes_over_what_is_known() -> None:
     probability = torch.tensor([[0.9, 0.2], [0.5, 0.7], [0.1, 0.1]])
     target = torch.tensor([[1.0, math.nan], [0.0, 1.0], [math.nan, math.nan]])
-    assert value_of(metrics.attribute_accuracy(), probability, target, (1,)) == pytest.approx(2 / 3)
-    assert math.isnan(value_of(metrics.attribute_accuracy(), probability[2:], target[2:]))
+    made = metrics.attribute_accuracy(2)
+    assert value_of(made, probability, target, (1,)) == pytest.approx(2 / 3)
+    assert math.isnan(value_of(made, probability[2:], target[2:]))
+
+
+def test_the_chance_of_attributes_is_the_commoner_answer_to_each() -> None:
+    target = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [1.0, math.nan]])
+    made = metrics.attribute_accuracy(2)
+    assert made.chance_of is not None
+    assert made.chance_of(made.statistics(torch.rand(4, 2), target).sum(0).numpy()) == pytest.approx(6 / 7)
+
+
+def test_a_number_improves_on_what_is_none() -> None:
+    made = metrics.accuracy()
+    assert made.better(0.5, None) and made.better(0.5, math.nan)
+    assert not made.better(math.nan, None)
+    assert not made.better(0.5, 0.5)
 
 
 def test_landmark_errors_by_hand() -> None:
