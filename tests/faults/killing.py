@@ -18,12 +18,14 @@ from typing import Any
 
 import torch
 import torch.distributed
-import torch.utils.tensorboard  # imported here once, not in every rank of every attempt
+import torch.utils.tensorboard  # for all ranks of all attempts
 
-import descant.report.html  # noqa: F401
+from descant.loop.checks import check
+from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
 from descant.loop.step import Stepper
 from descant.loop.worker import work
+from descant.recipe import parse_recipe
 from descant.run.request import RunRequest
 
 PATIENCE_S = 120.0  # a bound for a hanging test, not a measure
@@ -102,6 +104,8 @@ def main(arguments: Path) -> None:
     """Train until the run is finished, killing its ranks at random moments on the way."""
     given = json.loads(arguments.read_text())
     requests = [RunRequest.from_json(request) for request in given["requests"]]
+    torch.set_num_threads(1)
+    check(Experiment.build(parse_recipe(requests[0].recipe)))  # imports here, once, what every rank would import
     folder, rng = Path(requests[0].folder), random.Random(given["seed"])
     kills, attempt = 0, 0
     while not is_finished(folder):

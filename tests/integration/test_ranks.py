@@ -72,12 +72,14 @@ def test_gradients_through_batch_normalisation_are_those_of_one_worker(tmp_path:
     plugin = tmp_path / "shade_task.py"
     plugin.write_text(SHADE)
     overrides = [f"data={data}", f"run.dir={tmp_path}", f"plugins=[{plugin}]", "tasks.shade.weight=0.5", *SGD]
-    overrides += ["optimizer.lr=0.01", "inputs.image.size=24"]
+    # One step of 16 samples over three ranks, two rows being fillers. Over more steps rounding grows: a unit whose
+    # input is zero but for rounding is on with one number of ranks and off with another.
+    overrides += ["inputs.image.size=24", "trainer.steps=1"]
     runs = train_on_ranks("face_landmarks", overrides, (1, 3))
     one = weights(runs[1])
     for name, value in weights(runs[3]).items():
         torch.testing.assert_close(
-            value, one[name], rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+            value, one[name], rtol=1e-4, atol=5e-6, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 
