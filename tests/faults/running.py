@@ -38,7 +38,8 @@ class TrainingProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},  # threads that wait for each other crawl on a busy machine
+                # Threads that wait for each other crawl on a busy machine; a crash in C says where Python was.
+                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
             )
 
     def __enter__(self) -> TrainingProcess:

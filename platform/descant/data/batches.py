@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -175,7 +176,7 @@ def make_loader(
     maker: BatchMaker, places: Iterable[Place], workers: int, pin_memory: bool = False
 ) -> DataLoader[Batch]:
     """Return a loader of the batches at ``places``, in order, made by ``workers`` processes (0: by this one)."""
-    options: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _one_thread} if workers else {}
+    options: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _prepare_loader} if workers else {}
     return DataLoader(
         maker,
         batch_size=None,
@@ -204,5 +205,7 @@ def _same(batch: Batch) -> Batch:
     return batch
 
 
-def _one_thread(worker: int) -> None:
+def _prepare_loader(worker: int) -> None:
     torch.set_num_threads(1)
+    # Ctrl-C is the training process's to answer, which ends its loaders; a forked one has inherited its answers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
