@@ -20,7 +20,7 @@ SGD = ["optimizer={name: sgd, lr: 0.5}", "trainer.epochs=1", "trainer.batch_size
 SHADE = """
 from descant import Classification, register_task
 
-@register_task("shade")
+@register_task("shade_on_ranks")
 class Shade(Classification):
     \"\"\"How bright the ground is.\"\"\"
     label = "shade"
@@ -71,15 +71,15 @@ def test_gradients_through_batch_normalisation_are_those_of_one_worker(tmp_path:
     data = image_data_set(tmp_path / "data")
     plugin = tmp_path / "shade_task.py"
     plugin.write_text(SHADE)
-    overrides = [f"data={data}", f"run.dir={tmp_path}", f"plugins=[{plugin}]", "tasks.shade.weight=0.5", *SGD]
-    # One step of 16 samples over three ranks, two rows being fillers. Over more steps rounding grows: a unit whose
-    # input is zero but for rounding is on with one number of ranks and off with another.
-    overrides += ["inputs.image.size=24", "trainer.steps=1"]
+    overrides = [f"data={data}", f"run.dir={tmp_path}", f"plugins=[{plugin}]", "tasks.shade_on_ranks.weight=0.5", *SGD]
+    # One step of 16 samples over three ranks, two rows being fillers. The trunk is smooth: of a million units with a
+    # threshold one has an input that is zero but for rounding, and is on with one number of ranks, off with another.
+    overrides += ["inputs.image.size=24", "trainer.steps=1", "trunk=tinynet_e"]
     runs = train_on_ranks("face_landmarks", overrides, (1, 3))
     one = weights(runs[1])
     for name, value in weights(runs[3]).items():
         torch.testing.assert_close(
-            value, one[name], rtol=1e-4, atol=5e-6, msg=lambda text, name=name: f"{name}: {text}"
+            value, one[name], rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 
