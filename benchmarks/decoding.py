@@ -13,8 +13,6 @@ import io
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ import simplejpeg
 import soundfile
 import torch
 import webdataset
-from machine import save
+from machine import cpu_ms, save
 from PIL import Image
 
 from descant.data.batches import BatchMaker
@@ -59,8 +57,8 @@ def _measure(pictures: BatchMaker, jpegs: list[bytes], clips: BatchMaker, rounds
             (bare_ms, lambda: [_bare(jpeg) for jpeg in jpegs]),
         )
         for times_ms, run in pair if number % 2 else reversed(pair):
-            times_ms.append(_cpu_ms(run) / PICTURES)
-        flac_ms.append(_cpu_ms(lambda: _all_batches(clips)) / CLIPS)
+            times_ms.append(cpu_ms(run) / PICTURES)
+        flac_ms.append(cpu_ms(lambda: _all_batches(clips)) / CLIPS)
     pairs = [ours / bare for ours, bare in zip(ours_ms, bare_ms, strict=True)]
     return {
         "jpeg_ms": round(statistics.median(ours_ms), 4),
@@ -119,12 +117,6 @@ def _flacs() -> list[bytes]:
         soundfile.write(buffer, tones + rng.normal(0, 0.02, seconds.shape), RATE_HZ, format="FLAC")
         clips.append(buffer.getvalue())
     return clips
-
-
-def _cpu_ms(run: Callable[[], object]) -> float:
-    before_s = time.process_time()
-    run()
-    return (time.process_time() - before_s) * 1e3
 
 
 if __name__ == "__main__":

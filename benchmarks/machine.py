@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,13 @@ def machine_kind() -> str:
 
     accelerator = torch.cuda.get_device_name().replace(" ", "-").lower() if torch.cuda.is_available() else "cpu"
     return f"{platform.machine()}-{os.cpu_count()}cores-{accelerator}"
+
+
+def cpu_ms(run: Callable[[], object]) -> float:
+    """Return the CPU time of a call in ms, over all threads of this process."""
+    before_s = time.process_time()
+    run()
+    return (time.process_time() - before_s) * 1e3
 
 
 def save(benchmark: str, result: dict[str, Any]) -> Path:

@@ -116,11 +116,13 @@ def write(folder, samples, size, shard):
 
 def _descant(folder: Path) -> Callable[[int], Iterator[int]]:
     from descant.data.description import Description, Split
+    from descant.data.folder import open_folder
     from descant.data.order import TrainingOrder
-    from descant.data.reader import SplitReader
+    from descant.data.sources import JoinedReader, Source
 
     shards = tuple(sorted(path.name for path in (folder / "tars").glob("*.tar")))
-    reader = SplitReader(folder / "tars", Description("x", {}, {"train": Split(SAMPLES, shards)}, "f"), "train")
+    described = Description("x", {}, {"train": Split(SAMPLES, shards)}, "f")
+    reader = JoinedReader([Source("", open_folder(folder / "tars"), described)], "train")  # as the loop reads
     order = TrainingOrder.of_one(0, "f", len(reader), 32)
 
     def epoch(number: int) -> Iterator[int]:

@@ -10,14 +10,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from handwritten import GenreNet, copy_weights, step
-from machine import save
+from machine import cpu_ms, save
 
 from descant.data.batches import BatchMaker
 from descant.loop.experiment import Experiment
@@ -66,7 +64,7 @@ def measure(data: str, steps: int, folder: Path) -> dict[str, Any]:
             (theirs_ms, lambda mel=mel, genre=genre: step(net, optimizer, mel, genre, WEIGHT)),
         )
         for times_ms, run in pair if number % 2 else reversed(pair):
-            times_ms.append(_cpu_ms(run))
+            times_ms.append(cpu_ms(run))
     ours, theirs = (statistics.median(times[WARM_UP:]) for times in (ours_ms, theirs_ms))
     pairs = [a / b for a, b in zip(ours_ms[WARM_UP:], theirs_ms[WARM_UP:], strict=True)]
     return {
@@ -87,12 +85,6 @@ def _ours(training: Training, batch: Any) -> None:
     training.stepper.take(training.progress.step, batch, beat.counts_K, training.weights_K)
     training.stepper.update(any(beat.counts_K), measure=False)
     training.meter.add_step(beat.counts_K, len(batch.keys), 0.0)
-
-
-def _cpu_ms(run: Callable[[], object]) -> float:
-    before_s = time.process_time()
-    run()
-    return (time.process_time() - before_s) * 1e3
 
 
 if __name__ == "__main__":

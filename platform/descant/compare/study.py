@@ -12,8 +12,9 @@ from typing import Any
 from descant.compare.arms import PlannedRun
 from descant.compare.check import Basis
 from descant.errors import UserError
+from descant.files import write_text
 from descant.recipe.recipe import differences
-from descant.report.files import read_object, shown, write_atomic
+from descant.report.files import read_object, shown
 
 STUDY = "study.json"
 Plan = dict[str, dict[int, Path]]  # arm -> seed -> run folder
@@ -60,7 +61,8 @@ class Study:
                 )
         made_from = {arm: dataclasses.asdict(basis) for arm, basis in self.bases.items()}
         plan = {"format": 1, "runs": {**known, **described}, "arms": {**bases, **made_from}}
-        write_atomic(self.folder / STUDY, json.dumps(plan, indent=1))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / STUDY, json.dumps(plan, indent=1))
         return [run for run in self.runs if not (run.name in known and finished(self.folder / run.name))]
 
     def _described(self, run: PlannedRun) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from descant.compare.results import Comparison
+from descant.files import write_text
 from descant.report.comparison_figures import curves_figure, differences_figure
 from descant.report.drawing import save
-from descant.report.files import write_atomic
 from descant.report.html import write_comparison_report
 
 
@@ -18,7 +18,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     Beside ``report.html`` there are ``comparison.json`` and, where there is something to draw, ``curves`` and
     ``differences``, each as .png and .svg.
     """
-    write_atomic(folder / "comparison.json", json.dumps(comparison.to_json(), indent=1) + "\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "comparison.json", json.dumps(comparison.to_json(), indent=1) + "\n")
     figures = {"curves": curves_figure(comparison), "differences": differences_figure(comparison)}
     for name, figure in figures.items():
         if figure is not None:

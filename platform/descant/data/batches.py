@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import signal
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,7 +74,7 @@ class BatchMaker(Dataset[Batch]):
     def _mix(self, whole: Batch, samples: Sequence[_Sample], epoch: int, batch: int, rows: Slice) -> Batch:
         """Mix samples with others of the global batch; a partner that cannot be read leaves a sample as it is."""
         assert self.mixup is not None and isinstance(self.order, TrainingOrder)
-        everyone = replace(self.order, rank=0, world_size=1).slice(epoch, batch)
+        everyone = self.order.whole(epoch, batch)
         here = dict(zip(rows.positions.tolist(), samples, strict=True))
         partners, shares = [], []
         for own, position in zip(samples, rows.positions.tolist(), strict=True):

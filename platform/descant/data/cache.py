@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from descant.data.locks import FileLock
 from descant.errors import RunError, UserError
 from descant.files import is_full, sync
+from descant.locks import FileLock
 
 _INDEX_STAYS_NS = 7 * 24 * 3600 * 10**9  # processes map indexes without a lock
 _LOCK = "lock"

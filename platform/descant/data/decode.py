@@ -13,12 +13,13 @@ import numpy as np
 MAX_PIXELS = 64_000_000
 MAX_SECONDS = 2 * 3600.0  # of audio
 MAX_AUDIO_SAMPLES = 2**27  # 23 minutes of 48 kHz stereo; decoded they take half a gigabyte
-_NPY, _JPEG, _PNG = b"\x93NUMPY", b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+NPY = b"\x93NUMPY"
+_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 
 
 def decode_array(member: bytes) -> np.ndarray:
     """Return a stored numpy array; object arrays (pickles) are refused with a ValueError."""
-    if not member.startswith(_NPY):
+    if not member.startswith(NPY):
         raise ValueError("the member is no npy array")
     shape, dtype = _read_npy_header(member)
     if dtype.kind not in "biuf":

@@ -20,6 +20,7 @@ from descant.data.index_file import Kept, read, write
 from descant.data.indexing import index_by_processes
 from descant.data.stamp import Stamp, make_probe
 from descant.data.table import Keys, ShardIndex, ShardProblem, build_index, plain
+from descant.locks import FileLock
 
 SUFFIX = ".index.npz"
 CACHE = "~/.cache/descant"
@@ -159,20 +160,16 @@ def _keep(kept: Kept) -> ShardIndex:
 
 @contextmanager
 def _turn(path: Path) -> Iterator[None]:
-    """Wait while another process walks the same shard, where the system can tell."""
+    """Wait while another process walks the same shard."""
     try:
-        import fcntl
-
-        descriptor = os.open(path, os.O_RDONLY)
-    except (ImportError, OSError):
+        lock = FileLock(path, make=False)
+    except OSError:  # there is no such file: who walks it says so
         yield
         return
-    try:
+    with lock:
         with suppress(OSError):  # a file system without locks: then it is walked twice
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock.own()
         yield
-    finally:
-        os.close(descriptor)
 
 
 __all__ = [

@@ -31,12 +31,15 @@ def permutation(seed: int, epoch: int, fingerprint: str, samples: int) -> np.nda
 
 @lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, streams: tuple[Stream, ...], batch_size: int | None) -> np.ndarray:
-    """Return the sample numbers of ``epoch`` over all streams, (positions,) int64.
+    """Return the sample numbers of ``epoch`` over all streams, (positions,).
 
     A stream that has more or fewer positions in an epoch than samples goes on in the next epoch where it ended, with
     a new permutation at each pass. ``batch_size`` makes batches of one stream each; None mixes within batches.
     """
-    order = np.empty(sum(stream.positions for stream in streams), np.int64)
+    most = max(stream.first + stream.samples for stream in streams)
+    # Every loader process keeps two epochs.
+    narrow = np.int32 if most <= np.iinfo(np.int32).max else np.int64
+    order = np.empty(sum(stream.positions for stream in streams), narrow)
     for stream, places in zip(streams, interleaved(streams, batch_size), strict=True):
         order[places] = stream.first + _stream_order(seed, epoch, stream)
     order.setflags(write=False)
@@ -145,10 +148,17 @@ class TrainingOrder:
 
     def slice(self, epoch: int, batch: int) -> Slice:
         """Return this rank's rows of global batch ``batch`` of ``epoch``."""
+        return self._rows(epoch, batch, self.rank, self.world_size)
+
+    def whole(self, epoch: int, batch: int) -> Slice:
+        """Return the rows of a global batch over all ranks."""
+        return self._rows(epoch, batch, 0, 1)
+
+    def _rows(self, epoch: int, batch: int, rank: int, world_size: int) -> Slice:
         order = epoch_order(self.seed, epoch, self.streams, self.batch_size if self.homogeneous else None)
         start, size = int(self.bounds[batch]), self.size(batch)
-        rows = -(-size // self.world_size)
-        places = np.arange(self.rank * rows, (self.rank + 1) * rows)
+        rows = -(-size // world_size)
+        places = np.arange(rank * rows, (rank + 1) * rows)
         positions = start + places % size
         return Slice(order[positions], positions, places < size)
 

@@ -18,10 +18,10 @@ from descant.data import index_file
 from descant.data.cache import Entry, ShardCache
 from descant.data.folder import DESCRIPTION, Folder, OpenShard, checked_name
 from descant.data.index import ShardIndex, build_index, index_path, load_index, write_index
-from descant.data.locks import FileLock
 from descant.data.objects import Objects, Retries, Stat
 from descant.errors import RunError, UserError
 from descant.files import is_full, write_bytes
+from descant.locks import FileLock
 
 _THREADS = 8
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from descant.data.decode import decode_array, decode_audio
+from descant.data.decode import NPY, decode_array, decode_audio
 from descant.data.description import Field
 from descant.errors import UserError
 from descant.inputs.augment import read_augment
@@ -18,8 +18,6 @@ from descant.inputs.base import Input, View, inputs
 from descant.inputs.fields import choose_field
 from descant.inputs.mel_augment import SILENCE, MelAugment
 from descant.lazy import torch
-
-_NPY = b"\x93NUMPY"
 
 
 @inputs.register("mel")
@@ -73,7 +71,7 @@ class MelInput(Input):
 
         A run that was trained on ready mels takes audio too, and makes its mels as the packer did.
         """
-        if member.startswith(_NPY) and not self.on_device:
+        if member.startswith(NPY) and not self.on_device:
             mel_TM = decode_array(member)
             if mel_TM.ndim != 2 or mel_TM.shape[1] != self.shape[1]:
                 raise ValueError(f"the mel has shape {mel_TM.shape}, allowed is (frames, {self.shape[1]})")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from descant.errors import UserError
 from descant.files import sync
+from descant.locks import FileLock
 
 FILE = "packing.jsonl"
 
@@ -35,13 +35,12 @@ class Journal:
 
     def __init__(self, folder: Path, identity: str) -> None:
         self._file = open(folder / FILE, "a+b")  # noqa: SIM115 - it is held as long as the data set is written
-        try:
-            _lock(self._file.fileno())
-        except OSError as error:
-            self._file.close()
+        self._lock = FileLock(folder / FILE)
+        if not self._lock.try_own():
+            self.close()
             raise UserError(
                 f"another process is packing into {str(folder)!r}: wait until it is done, or give another folder"
-            ) from error
+            )
         self.shards = self._go_on(folder, identity)
 
     def add(self, shard: Shard) -> None:
@@ -50,6 +49,7 @@ class Journal:
 
     def close(self) -> None:
         """Let others write the data set."""
+        self._lock.release()
         self._file.close()
 
     def _go_on(self, folder: Path, identity: str) -> list[Shard]:
@@ -70,13 +70,6 @@ class Journal:
     def _write(self, value: object) -> None:
         self._file.write(json.dumps(value).encode() + b"\n")
         sync(self._file)
-
-
-def _lock(descriptor: int) -> None:
-    if os.name == "posix":
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _size(path: Path) -> int | None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from descant.errors import UserError
-from descant.files import write_text
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -27,9 +26,3 @@ def shown(path: Path) -> str:
     """Return a path as it is printed: relative to the working directory where it lies in it."""
     absolute, here = path.absolute(), Path.cwd()
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all, and make the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from descant.report.files import write_atomic
+from descant.files import write_text
 from descant.report.numbers import DASH, counted, duration, number, whole
 from descant.report.page import Content, Markup, element, figure, folded, page, picture, table
 from descant.report.rows import Section, cost_sections, heads, metric_sections
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 CHANCE_NOTE = (
     "Chance is what always answering the same reaches: for an accuracy the share of the commonest class of the "
-    "training split, for a balanced accuracy one over the number of classes."
+    "training split, over attributes the commoner answer to each in what was evaluated last; for a balanced accuracy "
+    "one over the number of classes."
 )
 
 
@@ -33,7 +34,7 @@ def write_run_report(folder: Path) -> Path:
     """
     run = read_run(folder)
     path = folder / REPORT
-    write_atomic(path, page(f"Run {folder.name}", _run_body(run)))
+    write_text(path, page(f"Run {folder.name}", _run_body(run)))
     return path
 
 
@@ -41,7 +42,7 @@ def write_comparison_report(comparison: Comparison, folder: Path, title: str = "
     """Write ``report.html`` of a comparison into a folder and return its path."""
     path = folder / REPORT
     title = title or f"Comparison {folder.name}"
-    write_atomic(path, page(title, _comparison_body(comparison, title)))
+    write_text(path, page(title, _comparison_body(comparison, title)))
     return path
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from descant.data.cache import Entry, ShardCache
-from descant.data.locks import FileLock
 from descant.errors import RunError, UserError
+from descant.locks import FileLock
 
 SIZE = 1000
 

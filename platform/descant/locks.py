@@ -9,13 +9,20 @@ from typing import Any
 
 
 class FileLock:
-    """A lock on the file at ``path``, which is made when missing; not taken at first.
+    """A lock on the file at ``path``; not taken at first.
 
     A forked child has a copy of the open file, which is the same lock: it never unlocks what its parent holds.
+
+    Args:
+        path: the file, which is made when missing.
+        make: False for a file that is there and is not to be written to.
+
+    Raises:
+        OSError: the file cannot be opened; later, that the file system has no locks.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    def __init__(self, path: Path, *, make: bool = True) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT if make else os.O_RDONLY, 0o666)
         self._pid = os.getpid()
 
     def share(self) -> None:
