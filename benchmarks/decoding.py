@@ -24,10 +24,10 @@ import webdataset
 from machine import cpu_ms, save
 from PIL import Image
 
-from descant.data.batches import BatchMaker
 from descant.data.order import EvaluationOrder
 from descant.data.sources import DataSets
 from descant.inputs import inputs
+from descant.loop.batches import BatchMaker
 from descant.recipe import DataSettings
 
 PICTURES, CLIPS, BATCH, SIDE = 512, 48, 32, 112

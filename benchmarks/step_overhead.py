@@ -17,7 +17,7 @@ import torch
 from handwritten import GenreNet, copy_weights, step
 from machine import cpu_ms, save
 
-from descant.data.batches import BatchMaker
+from descant.loop.batches import BatchMaker
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
 from descant.loop.record import Record

@@ -59,7 +59,7 @@ def mel_data_set(
 
 def train_on_ranks(recipe: str, overrides: list[str], world_sizes: Sequence[int]) -> dict[int, Path]:
     """Train once with each number of real processes, joined by gloo on loopback; return the run folders."""
-    from descant.run.launch import prepare
+    from descant.launch.prepare import prepare
 
     launches = {size: prepare(recipe, [*overrides, f"run.name=on-{size}"]) for size in world_sizes}
     requests = {size: launch.request.to_json() for size, launch in launches.items()}

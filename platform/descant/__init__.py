@@ -13,8 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from descant.api import load, train
     from descant.errors import RunError, UserError
-    from descant.run.launch import Run
-    from descant.run.trained import Trained
+    from descant.launch.prepare import Run
     from descant.tasks import (
         BinaryAttributes,
         Classification,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
         Task,
         register_task,
     )
+    from descant.trained import Trained
     from descant.trunks import Trunk, register_trunk
 
 _PLACES = {
@@ -31,8 +31,8 @@ _PLACES = {
     "train": "descant.api",
     "RunError": "descant.errors",
     "UserError": "descant.errors",
-    "Run": "descant.run.launch",
-    "Trained": "descant.run.trained",
+    "Run": "descant.launch.prepare",
+    "Trained": "descant.trained",
     "BinaryAttributes": "descant.tasks",
     "Classification": "descant.tasks",
     "Landmarks": "descant.tasks",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from descant.run.launch import Run, prepare
+from descant.launch.prepare import Run, prepare
 from descant.run.log import Row
-from descant.run.trained import Trained, load
+from descant.trained import Trained, load
 
 __all__ = ["Run", "Trained", "load", "train"]
 

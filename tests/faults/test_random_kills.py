@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from descant.cli.main import main
+from descant.launch.prepare import prepare
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
-from descant.run.launch import prepare
 from descant.run.request import RunRequest
 from faults.killing import consumed_log
 from support import mel_data_set

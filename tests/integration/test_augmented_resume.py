@@ -10,10 +10,10 @@ import torch
 
 from descant import train
 from descant.errors import UserError
+from descant.launch.prepare import prepare
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.ranks import Ranks
 from descant.loop.worker import work
-from descant.run.launch import prepare
 from support import image_data_set, mel_data_set
 
 COMMON = ["run=inline", "trainer.epochs=2", "trainer.batch_size=8", "trainer.deterministic=true", "trainer.log_steps=1"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from descant import train
-from descant.data.batches import BatchMaker
 from descant.data.order import step_seed
+from descant.loop.batches import BatchMaker
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
 from descant.recipe import compose, parse_recipe

@@ -10,10 +10,10 @@ import torch
 
 from descant import train
 from descant.errors import UserError
+from descant.launch.prepare import prepare
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.ranks import Ranks
 from descant.loop.worker import work
-from descant.run.launch import prepare
 from descant.run.log import read_rows
 from support import mel_data_set, npy, train_on_ranks, write_shard
 

@@ -10,15 +10,15 @@ import torch
 
 from descant import train
 from descant.data.batch import Batch
-from descant.data.batches import BatchMaker
 from descant.data.mixup import Mixup
+from descant.launch.prepare import prepare
+from descant.loop.batches import BatchMaker
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.experiment import Experiment
 from descant.loop.objective import Objective
 from descant.loop.ranks import Ranks
 from descant.loop.worker import work
 from descant.recipe import compose, parse_recipe
-from descant.run.launch import prepare
 from support import mel_data_set, train_on_ranks
 
 OPTIONS = ["inputs.mel.crop_frames=32", "trainer.batch_size=16", "trainer.epochs=2", "trunk.hidden=[8]"]

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from descant.data.description import describe
+from descant.launch.prepare import prepare
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.ranks import Ranks
 from descant.loop.worker import work
-from descant.run.launch import prepare
 from integration.test_remote import S3, URL, s3  # noqa: F401  (the fixture)
 from support import npy, write_shard
 

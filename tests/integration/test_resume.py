@@ -9,11 +9,11 @@ import torch
 
 from descant import train
 from descant.errors import RunError, UserError
+from descant.launch.prepare import prepare
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.ranks import Ranks
 from descant.loop.worker import work
 from descant.run.folder import RunFolder
-from descant.run.launch import prepare
 from descant.run.log import read_rows
 from support import mel_data_set
 

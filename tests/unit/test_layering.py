@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,36 @@ def violations(repository: Path) -> list[str]:
     return found
 
 
+def engine_uses(repository: Path) -> dict[str, set[str]]:
+    """Return, for each package or module right under the engine, those of the engine that it imports."""
+    root = repository / ENGINE
+    uses: dict[str, set[str]] = {}
+    for file in root.rglob("*.py"):
+        own = file.relative_to(root).with_suffix("").parts[0]
+        modules = (module.split(".") for _, module in imported(ast.parse(file.read_text(encoding="utf-8"))))
+        uses.setdefault(own, set()).update(
+            parts[1] for parts in modules if parts[0] == "descant" and len(parts) > 1 and parts[1] != own
+        )
+    return uses
+
+
 def test_the_repository_keeps_its_layers() -> None:
     assert all((REPOSITORY / package).is_dir() for package in FORBIDDEN)
     assert violations(REPOSITORY) == []
+
+
+def test_no_two_packages_of_the_engine_need_each_other() -> None:
+    uses = engine_uses(REPOSITORY)
+    assert "errors" in uses["data"] and "data" in uses["loop"]
+    TopologicalSorter(uses).prepare()
+
+
+def test_a_circle_of_packages_is_found(tmp_path: Path) -> None:
+    for name, text in {"a/x.py": "from descant.b import y", "b/y.py": "def f():\n    import descant.a.x"}.items():
+        (tmp_path / ENGINE / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / ENGINE / name).write_text(text, encoding="utf-8")
+    with pytest.raises(CycleError):
+        TopologicalSorter(engine_uses(tmp_path)).prepare()
 
 
 @pytest.mark.parametrize(

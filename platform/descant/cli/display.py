@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from descant.launch.prepare import Run
 from descant.report.files import shown
 from descant.report.numbers import counted
-from descant.run.launch import Run
 from descant.run.log import Row
 
 logger = logging.getLogger("descant")

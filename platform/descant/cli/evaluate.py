@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> int:
     """Evaluate and print a table or JSON."""
     from descant.errors import UserError, nearest
     from descant.recipe import parse_override
-    from descant.run.trained import load
+    from descant.trained import load
 
     given = dict(map(parse_override, args.overrides))
     for key in given:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from descant.run.trained import Trained
+    from descant.trained import Trained
 
 HELP = "labels for new files, by a run's best checkpoint"
 _BEST = 3
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UserError(f"there is no file {missing[0]!r}{more}: give files that exist, or folders of them")
-    from descant.run.trained import chosen_tasks, load
+    from descant.trained import chosen_tasks, load
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what torch says of its own methods is nothing that a user can mend

@@ -28,8 +28,8 @@ def main(args: argparse.Namespace) -> int:
     """Train, with progress, and print a table of what came of it."""
     from descant.cli.display import Display, print_result
     from descant.errors import UserError
+    from descant.launch.prepare import prepare
     from descant.report.files import shown
-    from descant.run.launch import prepare
 
     if args.recipe is None or "=" in args.recipe:
         raise UserError("train needs a recipe first: one that 'descant recipes' lists, or the path of a YAML file")

@@ -55,7 +55,7 @@ def check_arms(recipe: str, runs: Sequence[PlannedRun]) -> dict[str, Basis]:
 def _basis(recipe: str, overrides: Sequence[str]) -> Basis:
     """Check an arm as its run will be, by preparing one in a folder that is then taken away."""
     from descant.data.description import Description
-    from descant.run.launch import prepare
+    from descant.launch.prepare import prepare
 
     with tempfile.TemporaryDirectory() as folder:
         launch = prepare(recipe, [*overrides, "run.name=check", f"run.dir={quoted(folder)}"])

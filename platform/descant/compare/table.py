@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from descant.compare.results import Comparison
-from descant.report.rows import cost_sections, heads, metric_sections
-from descant.report.sentences import findings
+from descant.compare.rows import cost_sections, heads, metric_sections
+from descant.compare.sentences import findings
 
 if TYPE_CHECKING:
     from rich.console import Console

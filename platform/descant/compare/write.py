@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from descant.compare.figures import curves_figure, differences_figure
+from descant.compare.report import write_comparison_report
 from descant.compare.results import Comparison
 from descant.files import write_text
-from descant.report.comparison_figures import curves_figure, differences_figure
 from descant.report.drawing import save
-from descant.report.html import write_comparison_report
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from descant.data.batch import BadSample, Batch
-from descant.data.batches import BatchMaker, make_loader
 from descant.data.order import EvaluationOrder
 from descant.inputs import Input
+from descant.loop.batches import BatchMaker, make_loader
 from descant.loop.experiment import Experiment
 from descant.loop.objective import target_of
 from descant.loop.ranks import Ranks

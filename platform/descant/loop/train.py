@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from descant.data.batch import Batch
-from descant.data.batches import BatchMaker, make_loader
 from descant.data.order import step_seed
 from descant.errors import Interrupted, StoppedTogether
 from descant.loop.batch_norm import globalise
+from descant.loop.batches import BatchMaker, make_loader
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.device import loader_workers, make_accelerator, share_cores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,10 @@ def shown(path: Path) -> str:
     """Return a path as it is printed: relative to the working directory where it lies in it."""
     absolute, here = path.absolute(), Path.cwd()
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
+
+
+def as_yaml(recipe: Mapping[str, Any]) -> str:
+    """Return a recipe as YAML, its keys in their order."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.create(dict(recipe)))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from descant.compare import compare_runs, group_runs
+from descant.compare.rows import metric_sections
+from descant.compare.sentences import findings
 from descant.errors import UserError
-from descant.report.rows import metric_sections
-from descant.report.sentences import findings
 from unit.descant.compare.stand_in import genre_recipe, write_run
 
 Arms = dict[str, dict[int, Path]]

@@ -12,12 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descant.data.batches import _stack
 from descant.data.description import Field
 from descant.data.order import sample_rng
 from descant.errors import UserError
 from descant.inputs import MelInput, View, inputs
 from descant.inputs.mel_augment import MelAugment
+from descant.loop.batches import _stack
 
 AUDIO = {"audio": Field("audio", "flac", rate_hz=8000)}
 MELS = {"mel": Field("array", "npy")}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from descant.compare import Comparison, compare_runs
+from descant.compare.figures import arm_curve, curves_figure, differences_figure
 from descant.report import RunRecord, read_run
-from descant.report.comparison_figures import arm_curve, curves_figure, differences_figure
 from descant.report.drawing import colour, line, save
 from descant.report.run_figures import course_figure, task_figures
 from unit.descant.compare.stand_in import genre_recipe, write_run

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from descant.compare import compare_runs
-from descant.report import write_comparison_report, write_run_report
+from descant.compare.report import write_comparison_report
+from descant.report import write_run_report
 from unit.descant.compare.stand_in import genre_recipe, write_run
 
 VOID = {"meta", "br", "img"}

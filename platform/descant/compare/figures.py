@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from descant.compare.rows import metrics, short, tasks
 from descant.compare.statistics import Estimate, mean_interval, within
 from descant.report.drawing import FAINT, colour, drawing, epoch_axis, line, panels, wrapped
 from descant.report.numbers import same
-from descant.report.rows import metrics, short, tasks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

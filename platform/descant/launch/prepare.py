@@ -141,7 +141,7 @@ def _spelled_out(recipe: Recipe, weights: Mapping[str, Schedule]) -> dict[str, A
 
 def _runner(name: str) -> Runner:
     if name == "inline":
-        from descant.run.inline import run_inline
+        from descant.launch.inline import run_inline
 
         return run_inline
     found = {entry.name: entry for entry in entry_points(group="descant.runners")}

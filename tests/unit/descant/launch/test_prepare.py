@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from descant.errors import UserError
+from descant.launch.prepare import Launch, prepare
 from descant.loop.checkpoints import Checkpoints
 from descant.recipe import compose, parse_recipe
 from descant.run.folder import RunFolder
-from descant.run.launch import Launch, prepare
 from descant.run.request import RunRequest
-from descant.run.trained import load
+from descant.trained import load
 from support import mel_data_set
 
 PLUGIN = """

@@ -13,7 +13,6 @@ from webdataset import ShardWriter
 
 from descant import Classification, Reconstruction, Regression, Task
 from descant.data.batch import Batch
-from descant.data.batches import BatchMaker, make_loader
 from descant.data.description import Description, Field, Split
 from descant.data.folder import open_folder
 from descant.data.order import EvaluationOrder, Order, TrainingOrder
@@ -21,6 +20,7 @@ from descant.data.reader import SplitReader
 from descant.data.sources import JoinedReader, Source
 from descant.errors import UserError
 from descant.inputs import Input, MelInput
+from descant.loop.batches import BatchMaker, make_loader
 from support import npy
 
 FRAMES, BANDS, SAMPLES = 6, 3, 11

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from descant.compare.rows import main_rows
 from descant.report.numbers import counted
-from descant.report.rows import main_rows
 
 if TYPE_CHECKING:
     from descant.compare.results import ArmResult, Cell, Comparison

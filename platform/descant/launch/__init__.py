@@ -1,0 +1,1 @@
+"""Starts runs: checks a recipe, claims its run folder, and hands it to a runner."""
