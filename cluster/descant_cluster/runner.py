@@ -59,10 +59,14 @@ def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) ->
                 _pass_on(follower, on_row)
                 _pass_on(losses, _tell_lost)
     _pass_on(follower, on_row)
+    _raise_problem(folder, fit, placement, stop.was_requested)
+
+
+def _raise_problem(folder: Path, fit: _Fit, placement: Placement, asked_to_stop: bool) -> None:
     failure = Failure.read(folder)
     if failure is not None:
         raise failure.exception()
-    if fit.error is not None and stop.was_requested:
+    if fit.error is not None and asked_to_stop:
         raise Interrupted("Ray ended while the run was stopping; the same command goes on from the last checkpoint")
     if fit.error is not None:
         raise RunError(_sentence(fit.error, placement)) from fit.error
@@ -116,38 +120,48 @@ class _Fit:
 
 def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) -> Any:
     from ray.train.torch import TorchConfig
-    from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 
-    from descant_cluster.losses import LostWorkers
     from descant_cluster.trainer import LocalTrainer, ShardTrainer
     from descant_cluster.worker import train
 
-    run, scratch = placement.run, Path(request.folder) / ".ray"
-    resources = {"CPU": float(run.cpus_per_worker)} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
-    trainer = LocalTrainer if run.address is None else ShardTrainer
+    trainer = LocalTrainer if placement.run.address is None else ShardTrainer
     return trainer(
         train,
         train_loop_config={"request": request.to_json()},
-        scaling_config=ScalingConfig(
-            num_workers=run.workers if placement.is_elastic else run.workers[0],
-            use_gpu=bool(gpus_per_worker),
-            resources_per_worker=resources,
-        ),
+        scaling_config=_scaling(placement, gpus_per_worker),
         # Counts, metrics and requests to stop are summed on the CPU, gradients where they are.
         torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl") if gpus_per_worker else None,
-        run_config=RunConfig(
-            # A name used twice would make Ray Train continue its record of an earlier run.
-            name=uuid.uuid4().hex,
-            storage_path=str(scratch),
-            callbacks=[LostWorkers(scratch / LOST)],
-            failure_config=FailureConfig(max_failures=run.max_failures),
-            worker_runtime_env={
-                "env_vars": {
-                    "OMP_NUM_THREADS": str(run.cpus_per_worker),
-                    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker that asked for no GPU sees none
-                }
-            },
-        ),
+        run_config=_run_config(placement.run, Path(request.folder) / ".ray"),
+    )
+
+
+def _scaling(placement: Placement, gpus_per_worker: float) -> Any:
+    from ray.train.v2.api.config import ScalingConfig
+
+    run = placement.run
+    resources = {"CPU": float(run.cpus_per_worker)} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
+    return ScalingConfig(
+        num_workers=run.workers if placement.is_elastic else run.workers[0],
+        use_gpu=bool(gpus_per_worker),
+        resources_per_worker=resources,
+    )
+
+
+def _run_config(run: RunSettings, scratch: Path) -> Any:
+    from ray.train.v2.api.config import FailureConfig, RunConfig
+
+    from descant_cluster.losses import LostWorkers
+
+    environment = {
+        "OMP_NUM_THREADS": str(run.cpus_per_worker),
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker that asked for no GPU sees none
+    }
+    return RunConfig(
+        name=uuid.uuid4().hex,  # a name used twice would make Ray Train continue its record of an earlier run
+        storage_path=str(scratch),
+        callbacks=[LostWorkers(scratch / LOST)],
+        failure_config=FailureConfig(max_failures=run.max_failures),
+        worker_runtime_env={"env_vars": environment},
     )
 
 

@@ -19,7 +19,7 @@ SETTINGS = ["trainer.epochs=10", "trainer.batch_size=16", "trainer.log_steps=1",
     "runner",
     [
         pytest.param(["run=inline"], id="inline"),
-        pytest.param(["run.workers=2"], id="ray", marks=[pytest.mark.ray, pytest.mark.slow]),
+        pytest.param(["run.workers=[1,2]"], id="ray", marks=[pytest.mark.ray, pytest.mark.slow]),
     ],
 )
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path, runner: list[str]) -> None:

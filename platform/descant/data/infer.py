@@ -51,15 +51,14 @@ def infer(place: str | Path | Folder) -> Description:
     labels = dict(sorted(_gathered(folder, indexes).items()))
     fields = {**_inputs([index for parts in indexes.values() for index in parts])}
     fields |= {name: label.field() for name, label in labels.items()}
-    splits = {
-        split: Split(
-            sum(len(index.keys) for index in parts),
-            tuple(index.path.name for index in parts),
-            {name: label.counts(split) for name, label in labels.items() if fields[name].classes},
-        )
-        for split, parts in indexes.items()
-    }
+    classes = {name: label for name, label in labels.items() if fields[name].classes}
+    splits = {split: _described(split, parts, classes) for split, parts in indexes.items()}
     return Description(folder.name, fields, splits, fingerprint(indexes), {"source": "inferred from the shards"})
+
+
+def _described(split: str, indexes: Sequence[ShardIndex], classes: Mapping[str, _Label]) -> Split:
+    counts = {name: label.counts(split) for name, label in classes.items()}
+    return Split(sum(len(index.keys) for index in indexes), tuple(index.path.name for index in indexes), counts)
 
 
 @dataclass

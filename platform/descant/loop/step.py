@@ -5,22 +5,22 @@ Shapes: B samples of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from descant.data.batch import Batch
-from descant.inputs import Input
-from descant.loop.batch_norm import GlobalBatchNorm
+from descant.loop.batch_norm import globalise
+from descant.loop.device import make_accelerator
+from descant.loop.experiment import Experiment
 from descant.loop.meter import Meter
 from descant.loop.objective import Objective
+from descant.loop.optimizer import build_optimizer
 from descant.loop.pulse import Pulse
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
-from descant.recipe import TrainerSettings
 
 
 class Stepper:
@@ -28,12 +28,8 @@ class Stepper:
 
     Args:
         model: the network, not yet wrapped for several ranks.
-        norms: its normalisation layers, which are told which rows count.
-        optimizer: of its parameters.
+        experiment: inputs, optimizer and how to train.
         objective: tasks, weights and balancer.
-        inputs: by name.
-        settings: the recipe's ``trainer``.
-        accelerator: device, precision and reduction over ranks.
         ranks: who steps along.
         pulse, meter: what is told of the losses.
     """
@@ -41,22 +37,20 @@ class Stepper:
     def __init__(
         self,
         model: MultiTaskModel,
-        norms: Sequence[GlobalBatchNorm],
-        optimizer: torch.optim.Optimizer,
+        experiment: Experiment,
         objective: Objective,
-        inputs: Mapping[str, Input],
-        settings: TrainerSettings,
-        accelerator: Accelerator,
         ranks: Ranks,
         pulse: Pulse,
         meter: Meter,
     ) -> None:
-        self.module, self.norms, self.objective, self.inputs = model, norms, objective, inputs
-        self.settings, self.accelerator, self.ranks = settings, accelerator, ranks
-        self.pulse, self.meter = pulse, meter
+        self.module, self.objective, self.inputs = model, objective, experiment.inputs
+        self.settings, self.ranks, self.pulse, self.meter = experiment.recipe.trainer, ranks, pulse, meter
+        self.norms = globalise(model, ranks)
+        self.accelerator = make_accelerator(self.settings, ranks)
+        optimizer = build_optimizer(experiment.recipe.optimizer, model.parameters())
         self.model: nn.Module
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.device: torch.device = accelerator.device
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.device: torch.device = self.accelerator.device
 
     def take(self, step: int, whole: Batch, label_counts: Sequence[int], recipe_weights_K: Tensor) -> None:
         """Leave the gradients of one global batch in the parameters.

@@ -22,16 +22,15 @@ from torch import Tensor
 from descant.data.batch import Batch
 from descant.data.order import step_seed
 from descant.errors import Interrupted, StoppedTogether
-from descant.loop.batch_norm import globalise
 from descant.loop.batches import BatchMaker, make_loader
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
-from descant.loop.device import loader_workers, make_accelerator, share_cores
+from descant.loop.device import loader_workers, share_cores
 from descant.loop.evaluate import Scores, evaluate_split
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Meter
 from descant.loop.objective import Objective
-from descant.loop.optimizer import build_optimizer, set_learning_rate
+from descant.loop.optimizer import set_learning_rate
 from descant.loop.progress import Progress
 from descant.loop.pulse import Pulse
 from descant.loop.quarantine import Quarantine
@@ -67,9 +66,11 @@ class Training:
         self.workers = loader_workers(self.settings, ranks)
         share_cores(self.workers, ranks)
         self.objective = Objective(experiment.tasks, experiment.schedules, experiment.build_balancer())
-        self.progress = Progress()
-        self.stepper = self._stepper()
+        model = experiment.build_model()
+        rehearse(model, experiment.inputs, experiment.tasks)
+        self.stepper = Stepper(model, experiment, self.objective, ranks, self.pulse, self.meter)
         self.device = self.stepper.device
+        self.progress = self._resumed()
 
     def run(self, record: Record) -> None:
         """Train to the end, then evaluate the best checkpoint on the test split.
@@ -178,22 +179,14 @@ class Training:
         self.ranks.barrier()
         self.pulse.saved()
 
-    def _stepper(self) -> Stepper:
-        """Build model and optimizer, with what the last checkpoint holds in them."""
-        experiment, accelerator = self.experiment, make_accelerator(self.settings, self.ranks)
-        model = experiment.build_model()
-        rehearse(model, experiment.inputs, experiment.tasks)
-        norms = globalise(model, self.ranks)
-        optimizer = build_optimizer(experiment.recipe.optimizer, model.parameters())
+    def _resumed(self) -> Progress:
+        """Put what the last checkpoint holds into model, optimizer and balancer, and return how far it was."""
         last = self.checkpoints.load("last")
-        if last is not None:
-            model.load_state_dict(last.model)
-            optimizer.load_state_dict(last.state["optimizer"])
-            for group in optimizer.param_groups:
-                group.update(experiment.recipe.optimizer.options)
-            self.progress = Progress.from_state_dict(last.state["progress"], self.order)
-            self.objective.balancer.load_state_dict(last.state["balance"])
-        inputs, ranks = experiment.inputs, self.ranks
-        return Stepper(
-            model, norms, optimizer, self.objective, inputs, self.settings, accelerator, ranks, self.pulse, self.meter
-        )
+        if last is None:
+            return Progress()
+        self.stepper.module.load_state_dict(last.model)
+        self.stepper.optimizer.load_state_dict(last.state["optimizer"])
+        for group in self.stepper.optimizer.param_groups:
+            group.update(self.experiment.recipe.optimizer.options)
+        self.objective.balancer.load_state_dict(last.state["balance"])
+        return Progress.from_state_dict(last.state["progress"], self.order)

@@ -35,14 +35,8 @@ def work(
         load_plugins(request.plugins)
         experiment = Experiment.build(parse_recipe(request.recipe))
         training = Training(experiment, folder, ranks, should_stop)
-        record = Record(
-            experiment,
-            folder,
-            training.progress,
-            writes=ranks.is_first,
-            world_size=ranks.world_size,
-            on_row=on_row,
-        )
+        writes, world_size = ranks.is_first, ranks.world_size
+        record = Record(experiment, folder, training.progress, writes=writes, world_size=world_size, on_row=on_row)
         status, error = _train(training, record)
         record.close(status, training.progress, error)
         ranks.barrier()
