@@ -67,6 +67,53 @@ def train_on_ranks(recipe: str, overrides: list[str], world_sizes: Sequence[int]
     return {size: launch.folder.path for size, launch in launches.items()}
 
 
+def train_with_a_stop(recipe: str, overrides: list[str], before_step: int, at_first: Sequence[str] = ()) -> Path:
+    """Train until ``before_step``, stop as Ctrl-C does, run the command again, and return the run folder.
+
+    ``at_first`` overrides until the stop alone.
+    """
+    from descant import train
+    from descant.launch.prepare import prepare
+    from descant.loop.ranks import Ranks
+    from descant.loop.worker import work
+
+    asked = iter(range(10**9))
+    launch = prepare(recipe, [*overrides, *at_first])
+    work(launch.request, Ranks(), lambda: next(asked) >= before_step)
+    launch.lock.release()
+    summary = launch.folder.summary()
+    assert summary is not None and summary["status"] == "interrupted"
+    return train(recipe, overrides).folder
+
+
+def last_weights(run: Path) -> dict[str, Any]:
+    """Return the weights of a run's last checkpoint by name."""
+    from descant.loop.checkpoints import Checkpoints
+
+    last = Checkpoints(run / "checkpoints").load("last")
+    assert last is not None
+    return last.model
+
+
+def check_ranks_and_a_resume(recipe: str, overrides: list[str], before_step: int) -> None:
+    """Assert that two ranks learn what one does, and a stopped run what an undisturbed one does, bit for bit.
+
+    Plain SGD, since Adam makes steps of gradients that are rounding alone.
+    """
+    import torch
+
+    from descant import train
+
+    settings = [*overrides, "optimizer={name: sgd, lr: 0.1}"]
+    runs = train_on_ranks(recipe, settings, (1, 2))
+    stopped = train_with_a_stop(recipe, [*settings, "run.name=stopped"], before_step)
+    whole = train(recipe, [*settings, "run.name=whole"]).folder
+    one, two, resumed, undisturbed = map(last_weights, (runs[1], runs[2], stopped, whole))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5, msg=name)
+        assert torch.equal(resumed[name], undisturbed[name]), name
+
+
 def _work(requests: dict[int, str], rank: int, world_size: int) -> None:
     from descant.loop.ranks import Ranks
     from descant.loop.worker import work

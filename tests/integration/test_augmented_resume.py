@@ -10,11 +10,8 @@ import torch
 
 from descant import train
 from descant.errors import UserError
-from descant.launch.prepare import prepare
-from descant.loop.checkpoints import Checkpoints
-from descant.loop.ranks import Ranks
-from descant.loop.worker import work
-from support import image_data_set, mel_data_set
+from descant.run.folder import RunFolder
+from support import image_data_set, last_weights, mel_data_set, train_with_a_stop
 
 COMMON = ["run=inline", "trainer.epochs=2", "trainer.batch_size=8", "trainer.deterministic=true", "trainer.log_steps=1"]
 MELS = [
@@ -63,19 +60,14 @@ def test_a_stopped_run_sees_the_same_augmentation_and_ends_with_the_same_weights
     overrides = [f"data={data}", f"run.dir={tmp_path}", *COMMON, *overrides]
     whole = train(recipe, [*overrides, "run.name=whole"])
     before_step = int(np.random.default_rng().integers(1, 11))
-    asked = iter(range(10**9))
-    launch = prepare(recipe, [*overrides, "run.name=stopped", "trainer.loader_workers=1"])
-    work(launch.request, Ranks(), lambda: next(asked) >= before_step)
-    launch.lock.release()
-    summary = launch.folder.summary()
-    assert summary is not None and summary["status"] == "interrupted"
-    resumed = train(recipe, [*overrides, "run.name=stopped"])
-    assert resumed.summary["resumed"] == 1
-    assert resumed.summary["data"] == whole.summary["data"] and resumed.summary["tasks"] == whole.summary["tasks"]
-    ours, theirs = (Checkpoints(run.folder / "checkpoints").load("last") for run in (resumed, whole))
-    assert ours is not None and theirs is not None
-    for name, value in theirs.model.items():
-        assert torch.equal(ours.model[name], value), f"{name} differs after a stop before step {before_step}"
+    settings = [*overrides, "run.name=stopped"]
+    stopped = train_with_a_stop(recipe, settings, before_step, at_first=["trainer.loader_workers=1"])
+    summary = RunFolder(stopped).summary()
+    assert summary is not None and summary["resumed"] == 1
+    assert summary["data"] == whole.summary["data"] and summary["tasks"] == whole.summary["tasks"]
+    ours, theirs = last_weights(stopped), last_weights(whole.folder)
+    for name, value in theirs.items():
+        assert torch.equal(ours[name], value), f"{name} differs after a stop before step {before_step}"
 
 
 def test_augmentation_changes_what_is_learnt_and_its_number_of_loaders_does_not(tmp_path: Path) -> None:
@@ -86,11 +78,10 @@ def test_augmentation_changes_what_is_learnt_and_its_number_of_loaders_does_not(
         "loaders": "trainer.loader_workers=2",
         "plain": "inputs.mel.augment=null",
     }
-    states = {}
-    for name, override in runs.items():
-        folder = train("genre", [*overrides, f"run.name={name}", override]).folder
-        states[name] = Checkpoints(folder / "checkpoints").load("last")
-    here, loaders, plain = (states[name].model for name in runs)
+    here, loaders, plain = (
+        last_weights(train("genre", [*overrides, f"run.name={name}", override]).folder)
+        for name, override in runs.items()
+    )
     assert all(torch.equal(here[name], loaders[name]) for name in here)
     assert not all(torch.equal(here[name], plain[name]) for name in here)
 

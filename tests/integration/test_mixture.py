@@ -11,11 +11,8 @@ import torch
 from descant import train
 from descant.errors import UserError
 from descant.launch.prepare import prepare
-from descant.loop.checkpoints import Checkpoints
-from descant.loop.ranks import Ranks
-from descant.loop.worker import work
 from descant.run.log import read_rows
-from support import mel_data_set, npy, train_on_ranks, write_shard
+from support import check_ranks_and_a_resume, mel_data_set, npy, write_shard
 
 PLUGIN = """
 from descant import Classification, register_task
@@ -91,19 +88,7 @@ def test_weights_and_homogeneous_batches(tmp_path: Path, overrides: list[str]) -
 def test_ranks_and_a_resume_change_nothing(tmp_path: Path, overrides: list[str]) -> None:
     settings = [*overrides, f"run.dir={tmp_path}", "data.sources.genres.weight=1", "data.sources.moods.weight=2"]
     settings += ["trunk.dropout=0", "tasks.genre.dropout=0", "tasks.mood.dropout=0", "tasks.reconstruction.dropout=0"]
-    settings += ["optimizer={name: sgd, lr: 0.1}"]  # Adam makes steps of gradients that are rounding alone
-    runs = train_on_ranks("genre_reconstruction", settings, (1, 2))
-    launch = prepare("genre_reconstruction", [*settings, "run.name=stopped"])
-    asked = iter(range(10**9))
-    work(launch.request, Ranks(), lambda: next(asked) >= 5)
-    launch.lock.release()
-    stopped = train("genre_reconstruction", [*settings, "run.name=stopped"]).folder
-    whole = train("genre_reconstruction", [*settings, "run.name=whole"]).folder
-    found = [Checkpoints(run / "checkpoints").load("last") for run in (runs[1], runs[2], whole, stopped)]
-    one, two, undisturbed, resumed = (checkpoint.model for checkpoint in found if checkpoint is not None)
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5, msg=name)
-        assert torch.equal(resumed[name], undisturbed[name]), name
+    check_ranks_and_a_resume("genre_reconstruction", settings, before_step=5)
 
 
 def test_data_sets_that_do_not_fit_together_are_refused(tmp_path: Path, overrides: list[str]) -> None:

@@ -8,18 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from descant import train
 from descant.data.batch import Batch
 from descant.data.mixup import Mixup
-from descant.launch.prepare import prepare
 from descant.loop.batches import BatchMaker
-from descant.loop.checkpoints import Checkpoints
 from descant.loop.experiment import Experiment
 from descant.loop.objective import Objective
 from descant.loop.ranks import Ranks
-from descant.loop.worker import work
 from descant.recipe import compose, parse_recipe
-from support import mel_data_set, train_on_ranks
+from support import check_ranks_and_a_resume, mel_data_set
 
 OPTIONS = ["inputs.mel.crop_frames=32", "trainer.batch_size=16", "trainer.epochs=2", "trunk.hidden=[8]"]
 OPTIONS += ["trainer.mixup_alpha=0.4", "trainer.mixup_chance=0.7", "run=inline"]
@@ -100,16 +96,4 @@ def test_draws_are_a_function_of_their_arguments() -> None:
 
 def test_ranks_and_a_resume_change_nothing(tmp_path: Path, data: Path) -> None:
     settings = [f"data={data}", f"run.dir={tmp_path}", *OPTIONS, *WITHOUT_DROPOUT]
-    settings += ["optimizer={name: sgd, lr: 0.1}"]  # Adam makes steps of gradients that are rounding alone
-    runs = train_on_ranks("genre_reconstruction", settings, (1, 2))
-    launch = prepare("genre_reconstruction", [*settings, "run.name=stopped"])
-    asked = iter(range(10**9))
-    work(launch.request, Ranks(), lambda: next(asked) >= 3)
-    launch.lock.release()
-    stopped = train("genre_reconstruction", [*settings, "run.name=stopped"]).folder
-    whole = train("genre_reconstruction", [*settings, "run.name=whole"]).folder
-    found = [Checkpoints(run / "checkpoints").load("last") for run in (runs[1], runs[2], whole, stopped)]
-    one, two, undisturbed, resumed = (checkpoint.model for checkpoint in found if checkpoint is not None)
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5, msg=name)
-        assert torch.equal(resumed[name], undisturbed[name]), name
+    check_ranks_and_a_resume("genre_reconstruction", settings, before_step=3)

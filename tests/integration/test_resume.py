@@ -9,27 +9,12 @@ import torch
 
 from descant import train
 from descant.errors import RunError, UserError
-from descant.launch.prepare import prepare
-from descant.loop.checkpoints import Checkpoints
-from descant.loop.ranks import Ranks
-from descant.loop.worker import work
 from descant.run.folder import RunFolder
 from descant.run.log import read_rows
-from support import mel_data_set
+from support import last_weights, mel_data_set, train_with_a_stop
 
 SMALL = ["run=inline", "inputs.mel.crop_frames=24", "trunk.hidden=[8]", "trainer.batch_size=16", "trainer.log_steps=1"]
 SCHEDULED = ["tasks.reconstruction.weight={schedule: linear_floor}", "optimizer.lr={schedule: cosine, start: 0.01}"]
-
-
-def train_with_a_stop(recipe: str, overrides: list[str], before_step: int) -> Path:
-    """Train until ``before_step``, stop as Ctrl-C does, and run the same command again."""
-    asked = iter(range(10**9))
-    launch = prepare(recipe, overrides)
-    work(launch.request, Ranks(), lambda: next(asked) >= before_step)
-    launch.lock.release()
-    summary = launch.folder.summary()
-    assert summary is not None and summary["status"] == "interrupted"
-    return train(recipe, overrides).folder
 
 
 @pytest.mark.parametrize("before_step", [3, 4])
@@ -38,10 +23,9 @@ def test_a_resumed_run_has_the_same_weights(tmp_path: Path, before_step: int) ->
     overrides = [f"data={data}", f"run.dir={tmp_path}", "trainer.epochs=3", "trainer.micro_batch=6", *SMALL, *SCHEDULED]
     whole = train("genre_reconstruction", [*overrides, "run.name=whole"])
     stopped = train_with_a_stop("genre_reconstruction", [*overrides, "run.name=stopped"], before_step)
-    ours, theirs = (Checkpoints(folder / "checkpoints").load("last") for folder in (stopped, whole.folder))
-    assert ours is not None and theirs is not None
-    for name, value in theirs.model.items():
-        assert torch.equal(ours.model[name], value), name
+    ours, theirs = last_weights(stopped), last_weights(whole.folder)
+    for name, value in theirs.items():
+        assert torch.equal(ours[name], value), name
     summary = RunFolder(stopped).summary()
     assert summary is not None
     assert summary["resumed"] == 1 and whole.summary["resumed"] == 0
@@ -62,15 +46,12 @@ def test_micro_batches_give_the_gradients_of_whole_batches(tmp_path: Path) -> No
     data = mel_data_set(tmp_path / "data", train=48)
     overrides = [f"data={data}", f"run.dir={tmp_path}", "trainer.epochs=1", *SMALL, "trunk.dropout=0"]
     overrides += ["optimizer={name: sgd, lr: 0.5}", "tasks.genre.dropout=0", "tasks.reconstruction.dropout=0"]
-    states = [
-        Checkpoints(train("genre_reconstruction", [*overrides, f"run.name={name}", micro]).folder / "checkpoints").load(
-            "last"
-        )
+    whole, parts = (
+        last_weights(train("genre_reconstruction", [*overrides, f"run.name={name}", micro]).folder)
         for name, micro in (("whole", "trainer.micro_batch=null"), ("parts", "trainer.micro_batch=5"))
-    ]
-    assert states[0] is not None and states[1] is not None
-    for name, value in states[0].model.items():
-        torch.testing.assert_close(states[1].model[name], value, rtol=1e-4, atol=1e-6)
+    )
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_a_finished_run_is_not_trained_again_and_another_recipe_is_refused(tmp_path: Path) -> None:

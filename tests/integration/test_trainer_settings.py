@@ -12,7 +12,7 @@ from descant import train
 from descant.errors import RunError
 from descant.loop.checkpoints import Checkpoints
 from descant.run.log import read_rows
-from support import mel_data_set
+from support import last_weights, mel_data_set
 
 ONE_STEP = ["run=inline", "inputs.mel.crop_frames=24", "trunk={name: mlp, hidden: [8]}", "trainer.steps=1"]
 
@@ -21,13 +21,6 @@ def rows(run: Path, metric: str, task: str | None) -> list[float]:
     """Return the training rows of a metric."""
     told = read_rows(run / "metrics.jsonl")
     return [row["value"] for row in told if (row["split"], row["metric"], row["task"]) == ("train", metric, task)]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of the last checkpoint."""
-    last = Checkpoints(run / "checkpoints").load("last")
-    assert last is not None
-    return last.model
 
 
 @pytest.mark.parametrize("micro_batch", ["null", "5"])
@@ -39,10 +32,10 @@ def test_a_clipped_step_of_plain_sgd_is_as_long_as_the_norm_allows(tmp_path: Pat
         train("genre", [*common, f"run.name={name}", f"optimizer={{name: sgd, lr: {lr}}}", f"trainer.clip_norm={norm}"])
         for name, lr, norm in (("start", 0, "null"), ("clipped", 1, 0.01), ("free", 1, 1e9))
     )
-    before = weights(start.folder)
+    before = last_weights(start.folder)
 
     def step(run: Path) -> torch.Tensor:
-        return torch.cat([(value - before[name]).flatten().double() for name, value in weights(run).items()])
+        return torch.cat([(value - before[name]).flatten().double() for name, value in last_weights(run).items()])
 
     short, long = step(clipped.folder), step(free.folder)
     assert float(short.norm()) == pytest.approx(0.01, rel=1e-3)
@@ -63,7 +56,7 @@ def test_bf16_computes_in_bf16_and_keeps_weights_in_fp32(tmp_path: Path) -> None
         exact, rounded = rows(fp32, "loss", task), rows(bf16, "loss", task)
         assert len(exact) == len(rounded) == 12
         assert rounded == pytest.approx(exact, rel=0.05) and rounded != pytest.approx(exact, rel=1e-6)
-    assert {value.dtype for value in weights(bf16).values() if value.is_floating_point()} == {torch.float32}
+    assert {value.dtype for value in last_weights(bf16).values() if value.is_floating_point()} == {torch.float32}
 
 
 @pytest.mark.parametrize(("seconds", "saved_step"), [("1.0e-9", 2), ("1000", 0)])
