@@ -72,7 +72,7 @@ def _measure(pictures: BatchMaker, jpegs: list[bytes], clips: BatchMaker, rounds
 
 def _all_batches(maker: BatchMaker) -> None:
     for place in maker.order.walk():  # type: ignore[call-arg]
-        batch = maker[place]
+        batch = maker.make(*place)
         assert not batch.bad
 
 

@@ -127,9 +127,11 @@ def _descant(folder: Path) -> Callable[[int], Iterator[int]]:
 
     def epoch(number: int) -> Iterator[int]:
         for batch in range(order.batches):
-            for sample in order.slice(number, batch).samples.tolist():
+            samples = order.slice(number, batch).samples
+            for sample in samples.tolist():
                 content = reader.member(sample, "bin")
                 yield len(content or b"")
+            reader.check_unchanged(samples)
 
     return epoch
 

@@ -51,7 +51,7 @@ def measure(data: str, steps: int, folder: Path) -> dict[str, Any]:
     training.record.start(training.progress, steps, training.order)
     training._begin_epoch()
     maker = BatchMaker(training.reader, training.order, experiment.inputs, experiment.tasks)
-    batches = [maker[0, number] for number in range(training.order.batches - 1)]
+    batches = [maker.make(0, number) for number in range(training.order.batches - 1)]
     net = GenreNet()
     copy_weights(net, experiment.build_model().state_dict())
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)

@@ -56,7 +56,7 @@ def _by_hand(recipe: str, overrides: list[str], weight: float) -> list[float]:
     optimizer = torch.optim.Adam(net.parameters(), lr=LR)
     losses = []
     for number, place in enumerate(order.walk(0, 0, 3 * order.batches)):
-        batch = maker[place]
+        batch = maker.make(*place)
         torch.manual_seed(step_seed(0, number, 0))
         main, _ = step(net, optimizer, batch.arrays["mel"]["value"], batch.targets["genre"], weight)
         losses.append(float(main))

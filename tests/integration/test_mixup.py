@@ -40,7 +40,7 @@ def batches(data: Path, world_size: int, *overrides: str) -> tuple[Experiment, l
     for rank in range(world_size):
         order = experiment.order(reader, Ranks(rank, world_size))
         maker = BatchMaker(reader, order, experiment.inputs, experiment.tasks, experiment.mixup)
-        dealt.append([maker[0, batch] for batch in range(order.batches)])
+        dealt.append([maker.make(0, batch) for batch in range(order.batches)])
     return experiment, dealt
 
 

@@ -14,6 +14,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,11 +88,14 @@ class ShardCache:
         digest = hashlib.blake2b(f"{url}\n{version}\n{size_bytes}".encode(), digest_size=16).hexdigest()
         return Entry(self.folder / digest / url.rpartition("/")[2], size_bytes)
 
-    def hold(self, entry: Entry, download: Callable[[Path], None]) -> FileLock:
+    def hold(
+        self, entry: Entry, download: Callable[[Path], None], let_go: Callable[[], bool] = lambda: False
+    ) -> FileLock:
         """Return a lock that keeps a shard in its place until it is released.
 
         A missing shard is had by ``download``, which writes it to a given path, and beside it what belongs to it: by
-        one process, while others that want it wait.
+        one process, while others that want it wait. ``let_go`` is called where there is no room: it releases another
+        lock of this process, and returns whether there was one.
 
         Raises:
             RunError: there is no room.
@@ -103,7 +107,7 @@ class ShardCache:
             while not entry.path.exists():
                 lock.own()
                 if not entry.path.exists():
-                    self._fill(entry, download)
+                    self._fill(entry, download, let_go)
                 lock.share()  # another process may remove the shard before it is shared: look again
             lock.touch()
         except BaseException:
@@ -111,12 +115,12 @@ class ShardCache:
             raise
         return lock
 
-    def _fill(self, entry: Entry, download: Callable[[Path], None]) -> None:
+    def _fill(self, entry: Entry, download: Callable[[Path], None], let_go: Callable[[], bool]) -> None:
         for stale in entry.path.parent.glob(f"*{_DOWNLOAD}"):  # of a process that died
             shutil.rmtree(stale)
         partial = entry.path.with_name(f"{entry.size_bytes}.{uuid.uuid4().hex}{_DOWNLOAD}")
         try:
-            self._reserve(partial, entry.size_bytes)
+            self._reserve(partial, entry.size_bytes, let_go)
             download(partial / entry.path.name)
             _move(partial, entry)
         except OSError as error:
@@ -126,7 +130,7 @@ class ShardCache:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def _reserve(self, partial: Path, size_bytes: int) -> None:
+    def _reserve(self, partial: Path, size_bytes: int, let_go: Callable[[], bool]) -> None:
         """Make the folder of a download of ``size_bytes``, as soon as there is room for it."""
         if size_bytes > self.limit_bytes:
             raise self._full(size_bytes, f"its limit is {self.limit_bytes:,} bytes")
@@ -140,6 +144,8 @@ class ShardCache:
                     partial.mkdir()
                     return
                 except RunError:
+                    if let_go():
+                        continue
                     if not pending and time.monotonic() > give_up_s:
                         raise
             # what is being downloaded can go when it is there, unless it is used; what is in use may be let go of
@@ -180,7 +186,9 @@ class ShardCache:
         """Return the stated size and the size so far of all downloads under way; those of dead processes go."""
         pending = []
         for path in self._paths():
-            if path.suffix == _DOWNLOAD and not _removed(path):
+            if path.suffix != _DOWNLOAD or _removed(path):
+                continue
+            with suppress(FileNotFoundError):  # it has been moved into place since
                 pending.append((int(path.name.split(".")[0]), sum(_size(part) or 0 for part in path.iterdir())))
         return pending
 

@@ -14,6 +14,7 @@ from descant.errors import RunError, UserError
 
 DESCRIPTION = "dataset.json"
 REMOTE_SCHEMES = ("s3", "gs", "http", "https", "memory")
+LetGo = Callable[[], bool]
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
@@ -39,7 +40,7 @@ class Folder(ABC):
         place: what the user calls it: a path or a URL.
         name: its last part.
         is_remote: whether shards have to be fetched before they are read.
-        max_open: how many shards one reader keeps open.
+        max_open: how many shards of such folders a process keeps open.
     """
 
     place: str
@@ -68,8 +69,12 @@ class Folder(ABC):
         """
 
     @abstractmethod
-    def open_shard(self, index: ShardIndex) -> OpenShard:
+    def open_shard(self, index: ShardIndex, let_go: LetGo = lambda: False) -> OpenShard:
         """Open a shard, fetching it first where it is remote.
+
+        Args:
+            index: of the shard.
+            let_go: called where it finds no room: closes another shard and returns whether there was one.
 
         Raises:
             RunError: it cannot be had, or is not the one that was indexed.
@@ -78,6 +83,10 @@ class Folder(ABC):
     @abstractmethod
     def fetch(self, index: ShardIndex) -> None:
         """Bring a shard to this machine for ``open_shard``; the errors are those of ``open_shard``."""
+
+    @abstractmethod
+    def check_unchanged(self, index: ShardIndex, opened: OpenShard | None) -> None:
+        """See that a shard, open or not, is the one that was indexed; the errors are those of ``open_shard``."""
 
 
 class LocalFolder(Folder):
@@ -110,24 +119,37 @@ class LocalFolder(Folder):
             self._stamps[path.name] = _stamp(os.stat(path))
         return load_indexes(paths)
 
-    def open_shard(self, index: ShardIndex) -> OpenShard:
+    def open_shard(self, index: ShardIndex, let_go: LetGo = lambda: False) -> OpenShard:
         try:
             shard = OpenShard(index.path)
         except FileNotFoundError as error:
-            raise RunError(
-                f"the shard {str(index.path)!r} has gone during the run: put it back and run the same command again"
-            ) from error
-        stamp = _stamp(os.fstat(shard.descriptor))
-        if self._stamps.get(index.path.name, stamp) != stamp:
+            raise _gone(index) from error
+        try:
+            self.check_unchanged(index, shard)
+        except RunError:
             shard.close()
+            raise
+        return shard
+
+    def check_unchanged(self, index: ShardIndex, opened: OpenShard | None) -> None:
+        try:
+            stamp = _stamp(os.stat(index.path) if opened is None else os.fstat(opened.descriptor))
+        except FileNotFoundError as error:
+            raise _gone(index) from error
+        if self._stamps.get(index.path.name, stamp) != stamp:
             raise RunError(
                 f"the shard {str(index.path)!r} changed during the run: put it back and run the same command again, "
                 f"or begin a new run"
             )
-        return shard
 
     def fetch(self, index: ShardIndex) -> None:
         """Do nothing: it is here."""
+
+
+def _gone(index: ShardIndex) -> RunError:
+    return RunError(
+        f"the shard {str(index.path)!r} has gone during the run: put it back and run the same command again"
+    )
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

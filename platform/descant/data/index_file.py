@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -28,8 +29,11 @@ FORMAT = 2
 _ALIGNMENT = 64
 _LOCAL_HEADER = 30  # bytes of a zip's header of one file, before its name
 _TYPES = ("|u1", "<i4", "<i8")
-_DAMAGE = (KeyError, TypeError, IndexError, AttributeError, EOFError, RecursionError, ValueError, zipfile.BadZipFile)
-_NEVER = (1980, 1, 1, 0, 0, 0)  # the same index gives the same bytes
+_DAMAGE = (
+    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError,
+    struct.error, zipfile.BadZipFile,
+)  # fmt: skip
+_NO_TIME = (1980, 1, 1, 0, 0, 0)  # when an array was written means nothing; the stamp has the times that count
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def write(kept: Kept, file: Path) -> None:
     arrays = {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays}
     with whole_file(file) as stream, zipfile.ZipFile(stream, "w") as archive:
         for name, array in arrays.items():
-            info = zipfile.ZipInfo(f"{name}.npy", _NEVER)
+            info = zipfile.ZipInfo(f"{name}.npy", _NO_TIME)
             # An extra field of no meaning moves the array to where numbers are read fastest.
             start = stream.tell() + _LOCAL_HEADER + len(info.filename) + 4
             info.extra = b"\x35\xd9" + (-start % _ALIGNMENT).to_bytes(2, "little") + bytes(-start % _ALIGNMENT)
@@ -83,7 +87,7 @@ def read(file: Path, path: Path) -> Kept:
                 raise ValueError(f"it has the format {meta['format']}, known is {FORMAT}")
             arrays = {name: _array(parts[name], *layout) for name, layout in meta["arrays"].items()}
             index = _index(file, path, meta, arrays)
-            return Kept(index, Stamp(*meta["stamp"]), str(meta["probe"]))
+            return Kept(index, Stamp(*meta["stamp"][:3]), str(meta["probe"]))
         except _DAMAGE as error:
             raise ValueError(f"the index of {path.name} is damaged: {error}") from error
 
@@ -97,7 +101,7 @@ def _index(file: Path, path: Path, meta: dict[str, Any], arrays: dict[str, npt.N
     bounds = np.concatenate(([0], ends[:1], ends[-1:], [len(text)]))
     if (np.diff(bounds) < 0).any() or (np.diff(ends) < 0).any() or (len(ends) and ends[-1] != len(text)):
         raise ValueError("its keys do not fit their text")
-    if offsets.size and (offsets.min() < -1 or sizes.min() < -1 or (sizes > size_bytes - offsets).any()):
+    if offsets.size and (offsets.min() < -1 or sizes.min() < -1 or _leads_out(offsets, sizes, size_bytes)):
         raise ValueError("its table does not fit the shard")
     keys = Keys(np.asarray(text, np.uint8), ends)
     columns = dict(zip(extensions, offsets, strict=True)), dict(zip(extensions, sizes, strict=True))
@@ -107,6 +111,13 @@ def _index(file: Path, path: Path, meta: dict[str, Any], arrays: dict[str, npt.N
     problems = [ShardProblem(**problem) for problem in meta["problems"]]
     reopen = (_reopen, (file, path, mark))
     return ShardIndex(path, size_bytes, meta["content"], keys, *columns, problems, mark, reopen)
+
+
+def _leads_out(offsets: IntArray, sizes: IntArray, size_bytes: int) -> bool:
+    """Whether a member ends behind the shard; OverflowError for a shard of 2⁶³ bytes."""
+    # Offsets that fit 4 bytes may be those of a shard whose size does not.
+    room = np.subtract(np.int64(size_bytes), offsets, dtype=np.int64)
+    return bool((sizes > room).any())
 
 
 def _reopen(file: Path, path: Path, mark: str) -> ShardIndex:

@@ -93,13 +93,17 @@ class Objects:
         """Write a file to ``target``.
 
         Raises:
-            RunError: it is not there any more, or another one than ``stat`` says.
+            RunError: it is not there any more, or another one than ``stat`` says; or ``target`` cannot be written.
         """
         url = f"{self.url}/{name}"
 
         def get(system: Any) -> bool:
             if _stat(system.info(self._path(name))) == stat:
-                system.get_file(self._path(name), str(target))
+                try:
+                    system.get_file(self._path(name), str(target))
+                except OSError as error:
+                    _raise_local(error, target)
+                    raise
                 size = os.stat(target).st_size
                 if size != stat.size_bytes:
                     raise ConnectionError(f"it sent {size:,} of {stat.size_bytes:,} bytes")
@@ -202,6 +206,16 @@ def _status(error: Exception) -> int | None:
 def _is_servers(error: Exception) -> bool:
     """Return whether an error may come from the server or the way to it, rather than from a mistake of ours."""
     return isinstance(error, OSError | asyncio.TimeoutError) or type(error).__module__.partition(".")[0] in _CLIENTS
+
+
+def _raise_local(error: OSError, target: Path) -> None:
+    """Raise a RunError where not the server but the file to be written is at fault."""
+    named = error.filename
+    if isinstance(named, str) and Path(named).is_relative_to(target.parent):
+        raise RunError(
+            f"{named!r} cannot be written ({error.strerror}): see that the cache folder is there and may be written "
+            f"to, or set DESCANT_CACHE to another, and run the same command again"
+        ) from error
 
 
 def _words(error: Exception, status: int | None) -> str:

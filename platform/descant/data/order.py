@@ -48,12 +48,13 @@ def epoch_order(seed: int, epoch: int, streams: tuple[Stream, ...], batch_size: 
 
 def _stream_order(seed: int, epoch: int, stream: Stream) -> np.ndarray:
     """Return the stream's own sample numbers in ``epoch``, (positions,)."""
-    numbers = np.arange(epoch * stream.positions, (epoch + 1) * stream.positions)
-    passes, within = np.divmod(numbers, stream.samples)
-    order = np.empty(len(numbers), np.int64)
-    for one in np.unique(passes).tolist():
-        chosen = passes == one
-        order[chosen] = _pass(seed, one, stream)[within[chosen]]
+    order = np.empty(stream.positions, np.int64)
+    done = 0
+    while done < stream.positions:
+        number, start = divmod(epoch * stream.positions + done, stream.samples)
+        piece = _pass(seed, number, stream)[start : start + stream.positions - done]
+        order[done : done + len(piece)] = piece
+        done += len(piece)
     return order
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from descant.data.description import Description
-from descant.data.folder import Folder, OpenShard, open_folder
+from descant.data.folder import Folder, open_folder
 from descant.data.index import ShardIndex
+from descant.data.open_shards import LOCAL, REMOTE, OpenShards
 from descant.data.prefetch import Prefetch
 from descant.errors import RunError, UserError
 
@@ -41,7 +42,7 @@ class SplitReader:
             )
         self.indexes: Sequence[ShardIndex] = self.folder.indexes(description.splits[split].shards)
         self._ends = np.cumsum([len(index.keys) for index in self.indexes])
-        self._files: dict[int, OpenShard] = {}
+        self._token = object()  # of this reader among those of the process
         self._prefetch: Prefetch | None = None
         self._refuse_damaged()
         if len(self) == 0:
@@ -99,35 +100,49 @@ class SplitReader:
         if self.is_remote:
             if self._prefetch is None or self._prefetch.pid != os.getpid():  # threads do not survive a fork
                 self._prefetch = Prefetch()
-            for shard in np.unique(np.searchsorted(self._ends, np.asarray(samples), side="right")).tolist():
-                if shard not in self._files:
+            for shard in self._shards_of(samples):
+                if self._open.get(self._token, shard) is None:
                     self._prefetch.begin(self.folder, self.indexes[shard])
 
+    def check_unchanged(self, samples: Sequence[int] | np.ndarray) -> None:
+        """See that the shards of samples that were read are still those that were indexed.
+
+        Raises:
+            RunError: one was written to, or has gone.
+        """
+        if not self.is_remote:  # nobody writes to the cache's
+            for shard in self._shards_of(samples):
+                self.folder.check_unchanged(self.indexes[shard], self._open.get(self._token, shard))
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave open files and threads behind: each loader process has its own."""
-        return {**self.__dict__, "_files": {}, "_prefetch": None}
+        """Leave threads behind, and open files, which are their process's."""
+        return {**self.__dict__, "_prefetch": None}
 
     def close(self) -> None:
         """Close the shards."""
-        for shard in self._files.values():
-            shard.close()
-        self._files.clear()
+        self._open.close(self._token)
         if self._prefetch is not None:
             self._prefetch.close()
 
     def __del__(self) -> None:
         """Close the shards with the reader."""
-        self.close() if hasattr(self, "_files") else None
+        self.close() if hasattr(self, "_prefetch") else None
+
+    @property
+    def _open(self) -> OpenShards:
+        return REMOTE if self.is_remote else LOCAL
+
+    def _shards_of(self, samples: Sequence[int] | np.ndarray) -> list[int]:
+        shards: list[int] = np.unique(np.searchsorted(self._ends, np.asarray(samples), side="right")).tolist()
+        return shards
 
     def _file(self, shard: int) -> int:
-        open_shard = self._files.get(shard)
-        if open_shard is None:
-            if len(self._files) >= self.folder.max_open:
-                self._files.pop(next(iter(self._files))).close()
-            open_shard = self._files[shard] = self.folder.open_shard(self.indexes[shard])
+        opened = self._open.get(self._token, shard)
+        if opened is None:
+            opened = self._open.open(self._token, shard, self.folder, self.indexes[shard])
             if self._prefetch is not None:
                 self._prefetch.forget(self.indexes[shard])
-        return open_shard.descriptor
+        return opened.descriptor
 
     def _refuse_damaged(self) -> None:
         problems = [problem for index in self.indexes for problem in index.problems]

@@ -16,7 +16,7 @@ import numpy as np
 
 from descant.data import index_file
 from descant.data.cache import Entry, ShardCache
-from descant.data.folder import DESCRIPTION, Folder, OpenShard, checked_name
+from descant.data.folder import DESCRIPTION, Folder, LetGo, OpenShard, checked_name
 from descant.data.index import ShardIndex, build_index, index_path, load_index, write_index
 from descant.data.objects import Objects, Retries, Stat
 from descant.errors import RunError, UserError
@@ -64,8 +64,8 @@ class RemoteFolder(Folder):
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def open_shard(self, index: ShardIndex) -> OpenShard:
-        lock = self._held_in_run(index)
+    def open_shard(self, index: ShardIndex, let_go: LetGo = lambda: False) -> OpenShard:
+        lock = self._held_in_run(index, let_go)
         try:
             return OpenShard(index.path, lock.release)
         except BaseException:
@@ -74,6 +74,9 @@ class RemoteFolder(Folder):
 
     def fetch(self, index: ShardIndex) -> None:
         self._held_in_run(index).release()
+
+    def check_unchanged(self, index: ShardIndex, opened: OpenShard | None) -> None:
+        """Do nothing: what is in the cache was verified, and nobody writes to it."""
 
     @cached_property
     def _listing(self) -> Mapping[str, Stat | None]:
@@ -132,13 +135,13 @@ class RemoteFolder(Folder):
                 return False  # the shard is then fetched, for which room is made
         return content is not None
 
-    def _held_in_run(self, index: ShardIndex) -> FileLock:
+    def _held_in_run(self, index: ShardIndex, let_go: LetGo = lambda: False) -> FileLock:
         try:
-            return self._held(index.path.name, index)
+            return self._held(index.path.name, index, let_go)
         except UserError as error:  # it could be read before: nothing that the user gave is at fault
             raise RunError(str(error)) from error
 
-    def _held(self, name: str, expected: ShardIndex | None) -> FileLock:
+    def _held(self, name: str, expected: ShardIndex | None, let_go: LetGo = lambda: False) -> FileLock:
         """Return a lock that keeps a shard in the cache; a download must be as its index says."""
         entry, stat = self._entry(name), self._stats[name]
 
@@ -153,7 +156,7 @@ class RemoteFolder(Folder):
                 )
             write_index(index)
 
-        return self.cache.hold(entry, download)
+        return self.cache.hold(entry, download, let_go)
 
 
 def _checked(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from descant.data.tar import Entry, Walker
 
 MAX_MEMBER_BYTES = 2**30  # a member is read whole into memory
+MAX_EXTENSIONS = 64  # of a shard: each is a column over all samples
 Sample = dict[bytes, tuple[int, int]]  # extension -> (offset, size) of the data
 Fault = tuple[bytes, int, str]  # key (or empty), byte offset, what is wrong
 
@@ -27,6 +28,8 @@ class _Collector:
         self._suspects: dict[bytes, int] = {}  # key -> byte: samples next to damage, which may lack members
         self._broken: dict[bytes, tuple[int, str]] = {}
         self._after_damage = False
+        self._extensions: set[bytes] = set()
+        self._unread: list[tuple[bytes, int]] = []  # key and byte of members of other extensions
 
     def add(self, entry: Entry) -> None:
         if entry.damage:
@@ -52,7 +55,15 @@ class _Collector:
             name = extension.decode("utf-8", "backslashreplace")
             self.faults.append((key, entry.offset, f"a second member {name!r} of this key; the first one is used"))
             return
+        if not self._admits(extension):
+            self._unread.append((key, entry.offset))
+            return
         self._run[extension] = (entry.offset, entry.size)
+
+    def _admits(self, extension: bytes) -> bool:
+        if len(self._extensions) < MAX_EXTENSIONS:
+            self._extensions.add(extension)
+        return extension in self._extensions
 
     def _damage(self, entry: Entry) -> None:
         self.faults.append((entry.name, entry.offset, entry.fault))
@@ -87,6 +98,8 @@ class _Collector:
         A sample next to damage of which no other has more is kept: nothing shows that it had more itself.
         """
         self._flush()
+        if self._unread:
+            self.faults.append((*self._unread[0], _too_many(len(self._unread))))
         kinds = {frozenset(sample) for sample in self.samples.values()}
         for key, offset in self._suspects.items():
             if key in self.samples and any(kind > self.samples[key].keys() for kind in kinds):
@@ -99,6 +112,14 @@ class _Collector:
 
 def _too_large(size: int) -> str:
     return f"has {size} bytes, allowed are {MAX_MEMBER_BYTES}" if size > MAX_MEMBER_BYTES else ""
+
+
+def _too_many(members: int) -> str:
+    return (
+        f"the shard has more than {MAX_EXTENSIONS} different extensions, so {members} members from here on are not "
+        f"read; a key ends at the first dot of the file name, so names such as n01440764.10026.jpg give one extension "
+        f"each: rename them without inner dots"
+    )
 
 
 def _unsafe(name: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -75,15 +75,28 @@ class JoinedReader:
         """Whether any data set's shards have to be fetched, so that ``prefetch`` is worth calling."""
         return any(reader.is_remote for reader in self.readers)
 
-    def prefetch(self, samples: Sequence[int]) -> None:
+    def prefetch(self, samples: np.ndarray) -> None:
         """Begin to fetch the shards of samples that are to be read soon, where they are remote."""
-        wanted: dict[int, list[int]] = {}
-        for sample in samples:
-            part, own = self._locate(sample)
-            wanted.setdefault(part, []).append(own)
-        for part, own_samples in wanted.items():
-            if self.readers[part].is_remote:
-                self.readers[part].prefetch(own_samples)
+        for reader, own in self._by_reader(samples):
+            reader.prefetch(own)
+
+    def check_unchanged(self, samples: np.ndarray) -> None:
+        """See that the shards of samples that were read are still those that were indexed.
+
+        Raises:
+            RunError: one was written to, or has gone.
+        """
+        for reader, own in self._by_reader(samples):
+            reader.check_unchanged(own)
+
+    def _by_reader(self, samples: np.ndarray) -> Iterator[tuple[SplitReader, np.ndarray]]:
+        """Yield each data set's reader with its own numbers of those of ``samples`` that are its."""
+        if len(self.readers) == 1:
+            yield self.readers[0], samples
+            return
+        parts = np.searchsorted(self._ends, samples, side="right")
+        for part in np.unique(parts).tolist():
+            yield self.readers[part], samples[parts == part] - self.first[part]
 
     def _locate(self, sample: int) -> tuple[int, int]:
         if len(self.readers) == 1:

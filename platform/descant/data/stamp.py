@@ -21,22 +21,21 @@ class Stamp(NamedTuple):
     size_bytes: int
     modified_ns: int
     changed_ns: int
-    inode: int
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
         """Return a shard's stamp as it is now; what has changed just now could change again unnoticed."""
         status = os.stat(path)
         fresh = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _FRESH_NS
-        return cls(status.st_size, status.st_mtime_ns, _UNKNOWN if fresh else status.st_ctime_ns, status.st_ino)
+        return cls(status.st_size, status.st_mtime_ns, _UNKNOWN if fresh else status.st_ctime_ns)
 
     def is_same(self, now: Stamp) -> bool:
-        """Whether a shard's size and times show that nothing was done to it; inodes are not the same on all hosts."""
-        return self.changed_ns != _UNKNOWN and self[:3] == now[:3]
+        """Whether a shard's size and times show that nothing was done to it."""
+        return self.changed_ns != _UNKNOWN and self == now
 
     def allows(self, now: Stamp) -> bool:
-        """Whether the shard may have the bytes it had: it may be a copy, but a file written to since is not."""
-        return self.size_bytes == now.size_bytes and (self.inode != now.inode or self.modified_ns == now.modified_ns)
+        """Whether the shard may be a copy that kept the size and the time: another file seldom has that very time."""
+        return (self.size_bytes, self.modified_ns) == (now.size_bytes, now.modified_ns)
 
 
 def make_probe(path: Path) -> str:

@@ -67,8 +67,9 @@ class ShardIndex:
 
     ``offsets[extension]`` and ``sizes[extension]`` have one entry per sample: the byte where that member's data start
     and how many they are; -1 where the sample has no such member. ``content`` is a digest of all bytes of the shard,
-    ``fingerprint`` one of these and the table: neither depends on the shard's folder or time. ``reopen`` maps the
-    table anew in another process, where it lies in a file: it is then shared, not copied.
+    ``fingerprint`` one of ``content``, ``size_bytes``, the keys and the names of the extensions: neither depends on the
+    shard's folder or time. ``reopen`` maps the table anew in another process, where it lies in a file: it is then
+    shared, not copied.
     """
 
     path: Path
@@ -111,7 +112,10 @@ def build_index(path: str | Path) -> ShardIndex:
 
 
 def fingerprint(size_bytes: int, content: str, keys: Keys, offsets: Mapping[str, IntArray]) -> str:
-    """Return what tells a shard from every other: its bytes, and which samples were found in them."""
+    """Return what tells a shard from every other, a digest of its size, its content's digest, keys and extensions.
+
+    The offsets themselves are not hashed, only their extensions' names: where members lie follows from the content.
+    """
     digest = hashlib.blake2b(json.dumps([size_bytes, content, len(keys), list(offsets)]).encode(), digest_size=16)
     digest.update(keys.text.tobytes())
     return digest.hexdigest()
@@ -131,10 +135,9 @@ def narrow(numbers: npt.NDArray[np.int64]) -> IntArray:
 def _table(samples: Iterable[Sample]) -> tuple[dict[str, IntArray], dict[str, IntArray]]:
     """Return the offsets and the sizes of each extension, one number per sample."""
     rows = list(samples)
-    extensions = sorted({extension for row in rows for extension in row})
-    absent = (-1, -1)
-    cells = [[row.get(extension, absent) for row in rows] for extension in extensions]
-    table = np.array(cells, dtype=np.int64).reshape(len(extensions), len(rows), 2)
-    names = [plain(extension) for extension in extensions]
-    offsets, sizes = narrow(table[..., 0]), narrow(table[..., 1])
-    return dict(zip(names, offsets, strict=True)), dict(zip(names, sizes, strict=True))
+    offsets: dict[str, IntArray] = {}
+    sizes: dict[str, IntArray] = {}
+    for extension in sorted({extension for row in rows for extension in row}):
+        column = np.array([row.get(extension, (-1, -1)) for row in rows], dtype=np.int64)
+        offsets[plain(extension)], sizes[plain(extension)] = narrow(column[:, 0]), narrow(column[:, 1])
+    return offsets, sizes

@@ -53,7 +53,10 @@ def stated_name(block: bytes) -> bytes:
 
 
 def pax_records(payload: bytes) -> dict[str, bytes] | None:
-    """Return ``path``, ``size`` and the ``keywords`` of PAX records "LENGTH KEYWORD=VALUE\\n"; None when damaged."""
+    """Return what the walk needs of PAX records "LENGTH KEYWORD=VALUE\\n"; None when they are damaged.
+
+    That is ``path``, ``size``, and under ``keywords`` one that says that the member is a sparse file.
+    """
     records: dict[str, bytes] = {}
     position = 0
     while position < len(payload) and payload[position]:
@@ -68,6 +71,7 @@ def pax_records(payload: bytes) -> dict[str, bytes] | None:
             return None
         if keyword in (b"path", b"size"):
             records[keyword.decode()] = value
-        records["keywords"] = records.get("keywords", b"") + keyword + b" "
+        elif keyword.startswith(b"GNU.sparse"):
+            records["keywords"] = keyword
         position += length
     return records

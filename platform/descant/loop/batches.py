@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from descant.data.batch import BadSample, Batch
 from descant.data.mixup import Mixup, mixed
 from descant.data.order import Order, Slice, TrainingOrder, sample_rng
 from descant.data.sources import JoinedReader
-from descant.errors import UserError
+from descant.errors import RunError, UserError
 from descant.inputs.base import Input, View
 from descant.plugins import Plugin, load_plugins, loaded_plugins
 from descant.tasks.base import BadLabel, Task
@@ -26,7 +27,14 @@ Place = tuple[int, int]
 """(epoch, batch)"""
 
 
-class BatchMaker(Dataset[Batch]):
+@dataclass(frozen=True)
+class _Failed:
+    """What could not be read, on its way to who asked for it: torch would make one long text of an exception."""
+
+    error: UserError | RunError
+
+
+class BatchMaker(Dataset["Batch | _Failed"]):
     """A map from (epoch, batch) to this rank's batch: torch's DataLoader deals the places to its processes in turn.
 
     Args:
@@ -49,9 +57,20 @@ class BatchMaker(Dataset[Batch]):
         self.labelled = {name: task for name, task in tasks.items() if task.label is not None}
         self.unlabelled = [name for name, task in tasks.items() if task.label is None]
 
-    def __getitem__(self, place: Place) -> Batch:
-        """Return the batch at (epoch, batch)."""
-        epoch, batch = place
+    def __getitem__(self, place: Place) -> Batch | _Failed:
+        """Return the batch at (epoch, batch); ``load_batches`` raises what fails."""
+        try:
+            return self.make(*place)
+        except (UserError, RunError) as error:
+            return _Failed(error)
+
+    def make(self, epoch: int, batch: int) -> Batch:
+        """Return a batch.
+
+        Raises:
+            UserError: a remote shard that the server refuses.
+            RunError: a shard that has gone, was changed, or cannot be fetched.
+        """
         rows = self.order.slice(epoch, batch)
         if self.reader.is_remote:
             self._prefetch(epoch, batch)
@@ -60,6 +79,7 @@ class BatchMaker(Dataset[Batch]):
             self._sample(int(sample), epoch, int(position), bad)
             for sample, position in zip(rows.samples, rows.positions, strict=True)
         ]
+        self.reader.check_unchanged(rows.samples)
         valid = rows.valid & np.asarray([sample.readable for sample in samples])
         whole = self._stack(samples, valid, bad)
         if self.mixup is None or not isinstance(self.order, TrainingOrder):
@@ -69,7 +89,7 @@ class BatchMaker(Dataset[Batch]):
     def _prefetch(self, epoch: int, batch: int) -> None:
         """Have the shards of this and the next batches fetched while this one is made."""
         ahead = range(batch, min(batch + BATCHES_AHEAD, self.order.batches))
-        self.reader.prefetch(np.concatenate([self.order.slice(epoch, one).samples for one in ahead]).tolist())
+        self.reader.prefetch(np.concatenate([self.order.slice(epoch, one).samples for one in ahead]))
 
     def _mix(self, whole: Batch, samples: Sequence[_Sample], epoch: int, batch: int, rows: Slice) -> Batch:
         """Mix samples with others of the global batch; a partner that cannot be read leaves a sample as it is."""
@@ -171,12 +191,14 @@ def _restore(plugins: list[Plugin], content: bytes) -> BatchMaker:
     return maker
 
 
-def make_loader(
-    maker: BatchMaker, places: Iterable[Place], workers: int, pin_memory: bool = False
-) -> DataLoader[Batch]:
-    """Return a loader of the batches at ``places``, in order, made by ``workers`` processes (0: by this one)."""
+def load_batches(maker: BatchMaker, places: Iterable[Place], workers: int, pin_memory: bool = False) -> Iterator[Batch]:
+    """Yield the batches at ``places``, in order, made by ``workers`` processes (0: by this one).
+
+    Raises:
+        UserError, RunError: as ``BatchMaker.make``, whichever process makes the batch.
+    """
     options: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _prepare_loader} if workers else {}
-    return DataLoader(
+    loader: DataLoader[Batch | _Failed] = DataLoader(
         maker,
         batch_size=None,
         sampler=places,
@@ -185,6 +207,10 @@ def make_loader(
         pin_memory=pin_memory,
         **options,
     )
+    for loaded in loader:
+        if isinstance(loaded, _Failed):
+            raise loaded.error
+        yield loaded
 
 
 def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -200,7 +226,7 @@ def _short(reason: str) -> str:
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
 
 
-def _same(batch: Batch) -> Batch:
+def _same(batch: Batch | _Failed) -> Batch | _Failed:
     return batch
 
 

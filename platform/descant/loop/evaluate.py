@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from descant.data.batch import BadSample, Batch
 from descant.data.order import EvaluationOrder
 from descant.inputs import Input
-from descant.loop.batches import BatchMaker, make_loader
+from descant.loop.batches import BatchMaker, load_batches
 from descant.loop.experiment import Experiment
 from descant.loop.objective import target_of
 from descant.loop.ranks import Ranks
@@ -99,7 +99,7 @@ def evaluate_split(
     reader = experiment.reader(split)
     order = EvaluationOrder(len(reader), _batch_size(experiment), ranks.rank, ranks.world_size)
     maker = BatchMaker(reader, order, experiment.inputs, experiment.tasks)
-    batches = make_loader(maker, list(order.walk()), loader_workers)
+    batches = load_batches(maker, list(order.walk()), loader_workers)
     return evaluate(model, experiment.tasks, experiment.inputs, batches, device, ranks)
 
 

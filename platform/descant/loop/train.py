@@ -22,7 +22,7 @@ from torch import Tensor
 from descant.data.batch import Batch
 from descant.data.order import step_seed
 from descant.errors import Interrupted, StoppedTogether
-from descant.loop.batches import BatchMaker, make_loader
+from descant.loop.batches import BatchMaker, load_batches
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.device import loader_workers, share_cores
@@ -104,7 +104,7 @@ class Training:
         experiment = self.experiment
         maker = BatchMaker(self.reader, self.order, experiment.inputs, experiment.tasks, experiment.mixup)
         places = self.order.walk(self.progress.epoch, self.progress.batch, self.cadence.steps - self.progress.step)
-        loader = iter(make_loader(maker, places, self.workers, pin_memory=self.device.type == "cuda"))
+        loader = load_batches(maker, places, self.workers, pin_memory=self.device.type == "cuda")
         while True:
             asked_s = time.perf_counter()
             batch = next(loader, None)

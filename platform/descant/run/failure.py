@@ -84,4 +84,6 @@ def is_connection_loss(error: BaseException) -> bool:
     """Return whether an exception says that another rank has gone: its end is the cause, and another try helps."""
     if isinstance(error, ConnectionError) or type(error).__name__ in ("DistBackendError", "DistNetworkError"):
         return True
+    if isinstance(error, RunError):  # says itself what to do, of a server that cannot be reached too
+        return False
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _LOST)

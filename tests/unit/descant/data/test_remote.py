@@ -257,12 +257,45 @@ def test_a_cache_of_one_shard_serves_several(several: Path, tmp_path: Path) -> N
         assert all_samples(folder) == all_samples(several)
 
 
+def test_readers_that_keep_all_shards_open_share_a_cache_without_room_for_them(several: Path, tmp_path: Path) -> None:
+    """Two readers of one process go through the shards in turn: each lets go of what the other needs the room of."""
+    with serving(several) as server:
+        room = 2 * len(server.files[TRAIN]) + 25_000
+        folder = RemoteFolder(server.url, ShardCache(tmp_path, room, patience_s=0.2), QUICK)
+        readers = [SplitReader(folder, describe(folder), "train") for _ in range(2)]
+        expected = [member for _, member, _ in all_samples(several)]
+        for sample in range(len(expected)):
+            for reader, own in zip(readers, (sample, len(expected) - 1 - sample), strict=True):
+                assert reader.member(own, "npy") == expected[own]
+        assert folder.max_open > 6
+        for reader in readers:
+            reader.close()
+
+
+def test_many_threads_download_into_one_cache(several: Path, tmp_path: Path) -> None:
+    for attempt in range(10):
+        with serving(several) as server:
+            folder = RemoteFolder(server.url, ShardCache(tmp_path / str(attempt), 10**9), QUICK)
+            indexes = folder.indexes([path.name for path in sorted(several.glob("*.tar"))])
+            assert [len(index.keys) for index in indexes] == [4] * 6
+
+
+def test_a_cache_that_is_taken_away_is_not_blamed_on_the_server(server: ShardServer, tmp_path: Path) -> None:
+    objects = Objects(server.url, QUICK)
+    stat = objects.stat(TRAIN)
+    assert stat is not None
+    with pytest.raises(
+        RunError, match=r"train-000000.tar' cannot be written \(No such file or directory\).*DESCANT_CACHE"
+    ):
+        objects.download(TRAIN, stat, tmp_path / "gone" / TRAIN)
+
+
 def test_prefetch_brings_shards_before_they_are_read(packed: Path, server: ShardServer, cache: ShardCache) -> None:
     folder = RemoteFolder(server.url, cache, QUICK)
     reader = pickle.loads(pickle.dumps(SplitReader(folder, describe(folder), "train")))
     assert reader.is_remote and not SplitReader(packed, describe(packed), "train").is_remote
     reader.prefetch(np.arange(3))
-    reader.prefetch([0, 1])
+    reader.prefetch(np.arange(2))
     reader.close()
     assert reader.member(0, "npy") == all_samples(packed)[0][1]
     assert server.gets[TRAIN] == 1

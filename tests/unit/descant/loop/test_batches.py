@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from descant.data.folder import open_folder
 from descant.data.order import EvaluationOrder, Order, TrainingOrder
 from descant.data.reader import SplitReader
 from descant.data.sources import JoinedReader, Source
-from descant.errors import UserError
+from descant.errors import RunError, UserError
 from descant.inputs import Input, MelInput
-from descant.loop.batches import BatchMaker, make_loader
+from descant.loop.batches import BatchMaker, load_batches
 from support import npy
 
 FRAMES, BANDS, SAMPLES = 6, 3, 11
@@ -110,7 +111,7 @@ def check(batch: Batch, views: int) -> None:
 def test_an_evaluation_sees_every_sample_and_names_what_it_could_not_use(folder: Path, views: int) -> None:
     order = EvaluationOrder(SAMPLES, 4)
     made = maker(folder, order, views)
-    batches = [made[place] for place in order.walk()]
+    batches = [made.make(*place) for place in order.walk()]
     for batch in batches:
         assert batch.views == views
         check(batch, views)
@@ -136,7 +137,7 @@ def test_training_rows_of_all_ranks_make_the_batch_of_one(folder: Path, views: i
     makers = [maker(folder, order, views) for order in orders]
     alone = maker(folder, TrainingOrder.of_one(0, "f", SAMPLES, 4), views)
     for place in orders[0].walk(0, 0, 6):
-        parts = [made[place] for made in makers]
+        parts = [made.make(*place) for made in makers]
         whole = alone[place]
         for part in parts:
             check(part, 1)
@@ -169,9 +170,9 @@ def test_micro_batches_are_the_rows_of_the_batch(folder: Path) -> None:
 def test_loader_processes_give_the_same_batches_in_the_same_order(folder: Path, workers: int) -> None:
     order = TrainingOrder.of_one(0, "f", SAMPLES, 4)
     made = maker(folder, order)
-    loaded = list(make_loader(made, list(order.walk(0, 1, 4)), workers))
+    loaded = list(load_batches(made, list(order.walk(0, 1, 4)), workers))
     for place, batch in zip(order.walk(0, 1, 4), loaded, strict=True):
-        direct = made[place]
+        direct = made.make(*place)
         assert batch.keys == direct.keys
         assert torch.equal(batch.arrays["mel"]["value"], direct.arrays["mel"]["value"])
         assert batch.bad == direct.bad
@@ -181,3 +182,35 @@ def test_a_split_that_is_missing_or_lost_is_one_sentence(folder: Path, tmp_path:
     for splits, said in (({}, "no split 'train'"), ({"train": Split(1, ("none.tar",))}, "none.tar.* is missing")):
         with pytest.raises(UserError, match=said):
             SplitReader(folder, Description("x", FIELDS, splits, "f"), "train")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("way", ["gone", "changed"])
+def test_what_cannot_be_read_is_one_sentence_whoever_reads(
+    folder: Path, tmp_path: Path, workers: int, way: str
+) -> None:
+    data = shutil.copytree(folder, tmp_path / "data")
+    order = TrainingOrder.of_one(0, "f", SAMPLES, SAMPLES)
+    made, shard = maker(data, order), data / "train-000001.tar"
+    if way == "gone":
+        shard.unlink()
+    else:
+        scribble(shard)
+    with pytest.raises(RunError, match=rf"^the shard '{shard}' (has )?{way} during the run: put it back and run"):
+        list(load_batches(made, order.walk(0, 0, 1), workers))
+
+
+def test_a_shard_that_is_written_to_while_it_is_open_is_noticed(folder: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(folder, tmp_path / "data")
+    made = maker(data, TrainingOrder.of_one(0, "f", SAMPLES, SAMPLES))
+    made.make(0, 0)
+    scribble(data / "train-000000.tar")
+    with pytest.raises(RunError, match="train-000000.tar' changed during the run"):
+        made.make(1, 0)
+
+
+def scribble(shard: Path) -> None:
+    """Write other bytes into the middle of a shard, in place."""
+    with shard.open("r+b") as file:
+        file.seek(shard.stat().st_size // 2)
+        file.write(b"\xff" * 64)

@@ -54,6 +54,7 @@ def test_the_first_failure_stays_until_it_is_cleared(tmp_path: Path) -> None:
     [
         (RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [10.0.0.1]:4000"), True),
         (RuntimeError("Connection reset by peer"), True),
+        (RunError("s3://set/a.tar could not be read in 5 tries ([Errno 111] Connection refused)"), False),
         (ConnectionResetError("gone"), True),
         (RuntimeError("shapes (3, 4) and (5,) do not fit"), False),
         (ValueError("connection closed by peer"), False),
