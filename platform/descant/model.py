@@ -5,10 +5,13 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from descant.schedules import Constant, Schedule
 from descant.sharing.base import Sharing
 
 
@@ -18,25 +21,49 @@ class MultiTaskModel(nn.Module):
     Args:
         sharing: gives each task its feature.
         heads: per task, main first.
-        gradients: per task, the factor on the gradient that its head sends into the trunk: 1 passes, 0 blocks.
+        gradients: per task, over the epochs the factor on the gradient that its head sends into the trunk: 1 passes,
+            0 blocks, a negative one reverses (Ganin & Lempitsky 2015).
+
+    Attributes:
+        factors: the gates' factors in this epoch.
     """
 
-    def __init__(self, sharing: Sharing, heads: Mapping[str, nn.Module], gradients: Mapping[str, float]) -> None:
+    def __init__(self, sharing: Sharing, heads: Mapping[str, nn.Module], gradients: Mapping[str, Schedule]) -> None:
         super().__init__()
         self.sharing = sharing
         self.heads = nn.ModuleDict(heads)
         self.gradients = dict(gradients)
+        self.begin_epoch(0, 1)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return each task's output, batch first."""
-        features = self.sharing(inputs)
-        return {name: head(gate(features[name], self.gradients[name])) for name, head in self.heads.items()}
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Set the gates to ``epoch`` (from 0) of a run of ``epochs``."""
+        self.factors = {name: schedule.at(epoch, epochs) for name, schedule in self.gradients.items()}
+
+    def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Return the output of each of ``tasks`` (all by default), batch first."""
+        wanted = list(self.heads) if tasks is None else list(tasks)
+        features = self.sharing(inputs, wanted)
+        return {name: self.heads[name](self.gated(name, features[name])) for name in wanted}
+
+    def gated(self, task: str, feature: Tensor) -> Tensor:
+        """Return a task's feature behind its gate."""
+        schedule, factor = self.gradients[task], self.factors[task]
+        if factor == 1.0 or not torch.is_grad_enabled():
+            return feature
+        if factor == 0.0 and isinstance(schedule, Constant):
+            return feature.detach()  # a gate that may open stays in the graph: ranks wait for the same gradients
+        gated: Tensor = _Gate.apply(feature, factor)  # type: ignore[no-untyped-call]
+        return gated
 
 
-def gate(feature: Tensor, factor: float) -> Tensor:
-    """Return the feature unchanged, with its gradient multiplied by ``factor`` on the way back."""
-    if factor == 1.0:
-        return feature
-    if factor == 0.0:
-        return feature.detach()
-    return feature.detach() + factor * (feature - feature.detach())
+class _Gate(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by a factor."""
+
+    @staticmethod
+    def forward(ctx: Any, feature: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return feature.view_as(feature)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.factor, None

@@ -119,6 +119,7 @@ def globalise(model: nn.Module, ranks: Ranks) -> list[GlobalBatchNorm]:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
                 layer = GlobalBatchNorm(child, ranks).train(child.training)
+                layer._forward_hooks.update(child._forward_hooks)  # its output may be a feature
                 setattr(parent, name, layer)
                 replaced.append(layer)
     return replaced

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from descant.errors import UserError
 from descant.inputs import Input
-from descant.model import MultiTaskModel, gate
+from descant.model import MultiTaskModel
 from descant.tasks import Task
 
 ROWS = 2  # normalisation over a batch needs two
@@ -30,7 +30,7 @@ def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[
         ready = {name: _blank(input) for name, input in inputs.items()}
         shapes = ", ".join(f"{name} {tuple(value.shape[1:])}" for name, value in ready.items())
         with _sentence(f"the trunk does not take its inputs ({shapes}, each after the batch)"):
-            features = model.sharing(ready)
+            features = model.sharing(ready, list(tasks))
         losses = [_loss(model, task, features[name], ready) for name, task in tasks.items()]
         total = torch.stack(losses).sum()
         if not total.requires_grad:
@@ -56,7 +56,7 @@ def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str
     name = task.name
     shape = tuple(feature.shape[1:])
     with _sentence(f"the head of the task {name!r} does not take the feature {task.feature!r} of shape {shape}"):
-        output = model.heads[name](gate(feature, model.gradients[name]))
+        output = model.heads[name](model.gated(name, feature))
     target = _target(task, ready)
     given = f"an output of shape {_shape(output)} for a target of shape {_shape(target)}"
     with _sentence(f"the task {name!r} cannot compute its loss from {given}"):

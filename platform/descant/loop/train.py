@@ -134,6 +134,7 @@ class Training:
         self.weights_K = torch.tensor(weights, dtype=torch.float32, device=self.device)
         lr = self.experiment.recipe.optimizer.lr.at(epoch, self.cadence.epochs)
         set_learning_rate(self.stepper.optimizer, lr)
+        self.stepper.module.begin_epoch(epoch, self.cadence.epochs)
         self.record.epoch(self.progress, dict(zip(self.experiment.tasks, weights, strict=True)), lr)
 
     def _is_best(self, epoch: int, scores: Scores) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from descant.errors import UserError, nearest
-from descant.schedules import Schedule, parse_schedule
+from descant.schedules import Constant, Schedule, parse_schedule
 from descant.values import check_value, type_hints
 
 S = TypeVar("S")
@@ -97,14 +96,14 @@ class TaskSettings:
     Attributes:
         role: ``main`` or ``auxiliary``.
         weight: of its loss, over the epochs; None: the default of its kind.
-        gradient: what its gradient does to the trunk: a factor (1 passes, 0 blocks).
+        gradient: the factor on what its gradient does to the trunk, over the epochs: 1 passes, 0 blocks, -1 reverses.
         mixup: whether mixed samples teach it; None: as its kind does.
         options: the arguments of the task's class.
     """
 
     role: Literal["main", "auxiliary"] = "auxiliary"
     weight: Schedule | None = None
-    gradient: float = 1.0
+    gradient: Schedule = field(default_factory=lambda: Constant(1.0))
     mixup: bool | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -179,12 +178,18 @@ def at_least(where: str, value: object, least: int) -> None:
         raise UserError(f"{where} is {value!r}: give a whole number from {least}")
 
 
-def _gradient(name: str, value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if value in ("pass", "block"):
-        return 1.0 if value == "pass" else 0.0
-    raise UserError(f"tasks.{name}.gradient is {value!r}: allowed are 'pass', 'block' and a factor")
+_GATES = {"pass": 1.0, "block": 0.0, "reverse": -1.0}
+
+
+def _gradient(name: str, value: object) -> Schedule:
+    if isinstance(value, str):
+        if value not in _GATES:
+            raise UserError(
+                f"tasks.{name}.gradient is {value!r}: allowed are {', '.join(map(repr, _GATES))}, "
+                f"a factor and a schedule"
+            )
+        return Constant(_GATES[value])
+    return parse_schedule(f"tasks.{name}.gradient", value)
 
 
 def _not_negative(name: str, schedule: Schedule | None) -> Schedule | None:

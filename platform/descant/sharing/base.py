@@ -1,8 +1,11 @@
-"""The sharing contract: how tasks share trunks."""
+"""The sharing contract: how tasks share trunks.
+
+Shapes: B samples.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from torch import Tensor, nn
 
@@ -13,15 +16,18 @@ from descant.trunks.base import Shapes, Trunk
 class Sharing(nn.Module):
     """Gives each task its feature.
 
-    A subclass's constructor takes ``make_trunk`` (a new trunk at each call), ``features`` (the name of the feature
-    that each task's head reads), ``inputs`` (shapes) and the recipe's options.
+    A subclass's constructor takes ``make_trunk`` (a new trunk at each call), ``features`` (by task, main first, the
+    name of the feature that its head reads), ``inputs`` (shapes) and the recipe's options.
+
+    Raises:
+        UserError: a trunk without such a feature, or one that cannot be shared in this way.
     """
 
     shapes: dict[str, tuple[int, ...]]
     """The shape of each task's feature, without the batch."""
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return each task's feature by the task's name, batch first."""
+    def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str]) -> dict[str, Tensor]:
+        """Return the feature of each of ``tasks``, batch first; what serves other tasks alone is not computed."""
         raise NotImplementedError
 
 

@@ -11,6 +11,7 @@ import pytest
 from descant.errors import UserError
 from descant.recipe import Recipe, RunSettings, compose, differences, parse_recipe
 from descant.recipe.compose import _set as set_key
+from descant.schedules import Constant
 
 PLAIN: dict[str, Any] = {
     "name": "x",
@@ -34,7 +35,7 @@ def test_the_main_task_comes_first_and_null_tasks_are_out() -> None:
     assert list(recipe.tasks) == ["genre", "smile"]
     assert recipe.main == "genre"
     smile = recipe.tasks["smile"]
-    assert (smile.role, smile.gradient, smile.options) == ("auxiliary", 0.0, {"hidden": [4]})
+    assert (smile.role, smile.gradient, smile.options) == ("auxiliary", Constant(0.0), {"hidden": [4]})
     assert smile.weight is not None
     assert smile.weight.at(0, 10) == 0.5
     assert recipe.tasks["genre"].weight is None, "the default belongs to the kind of task"
