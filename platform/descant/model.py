@@ -36,8 +36,9 @@ class MultiTaskModel(nn.Module):
         self.begin_epoch(0, 1)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
-        """Set the gates to ``epoch`` (from 0) of a run of ``epochs``."""
+        """Set gates and couplings to ``epoch`` (from 0) of a run of ``epochs``."""
         self.factors = {name: schedule.at(epoch, epochs) for name, schedule in self.gradients.items()}
+        self.sharing.begin_epoch(epoch, epochs)
 
     def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str] | None = None) -> dict[str, Tensor]:
         """Return the output of each of ``tasks`` (all by default), batch first."""

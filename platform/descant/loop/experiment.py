@@ -119,7 +119,7 @@ class Experiment:
         The trunk and each head draw from seeds of their own, so a task more or less changes no other's start.
         """
         recipe = self.recipe
-        with _seeded(recipe.seed, "trunk"):
+        with _seeded(recipe.seed, "sharing"):
             sharing: Sharing = sharings.build(
                 recipe.sharing.name,
                 recipe.sharing.options,
@@ -160,7 +160,8 @@ class Experiment:
 
     def _make_trunk(self) -> Trunk:
         trunk = self.recipe.trunk
-        return build_trunk(trunk.name, trunk.options, self.shapes)
+        with _seeded(self.recipe.seed, "trunk"):  # the same at each call
+            return build_trunk(trunk.name, trunk.options, self.shapes)
 
 
 @contextmanager

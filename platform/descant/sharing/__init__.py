@@ -1,6 +1,6 @@
 """How tasks share trunks."""
 
-from descant.sharing.base import MakeTrunk, Sharing, sharings
+from descant.sharing.base import Coupling, MakeTrunk, Sharing, sharings
 from descant.sharing.hard import HardSharing
 
-__all__ = ["HardSharing", "MakeTrunk", "Sharing", "sharings"]
+__all__ = ["Coupling", "HardSharing", "MakeTrunk", "Sharing", "sharings"]
