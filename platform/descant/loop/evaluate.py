@@ -159,7 +159,7 @@ def _add_batch(
     seen.bad += batch.bad
     seen.readable += int(batch.valid.sum())
     ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
-    outputs = model(ready)
+    outputs = model(ready, list(tasks))
     for name, task in tasks.items():
         target = target_of(task, batch, ready)
         sums[name].add(outputs[name], target, batch.present[name], batch.views)

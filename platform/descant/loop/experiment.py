@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +22,10 @@ from descant.inputs import Input, inputs
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
 from descant.recipe import DataSettings, Recipe
-from descant.recipe.settings import TASK_KEYS
+from descant.recipe.settings import STOP_KEYS, TASK_KEYS
 from descant.schedules import Schedule, parse_schedule
 from descant.sharing import Sharing, sharings
+from descant.stopping import StopRule, rules
 from descant.tasks import Task, tasks
 from descant.trunks import Trunk, build_trunk
 
@@ -39,6 +40,7 @@ class Experiment:
         inputs: by name.
         tasks: by name, main first.
         schedules: each task's loss weight over the epochs.
+        stop_rules: of the tasks that have one.
     """
 
     recipe: Recipe
@@ -46,6 +48,7 @@ class Experiment:
     inputs: Mapping[str, Input]
     tasks: Mapping[str, Task]
     schedules: Mapping[str, Schedule]
+    stop_rules: Mapping[str, StopRule]
 
     @classmethod
     def build(cls, recipe: Recipe) -> Experiment:
@@ -81,7 +84,12 @@ class Experiment:
             schedules[name] = settings.weight or parse_schedule(f"tasks.{name}.weight", default)
             if any(input.mirrors for input in made.values()):
                 bound[name].check_mirrored()
-        return cls(recipe, data, made, bound, schedules)
+        stop_rules = {
+            name: rules.build(settings.stop.rule.name, settings.stop.rule.options, also=STOP_KEYS)
+            for name, settings in recipe.tasks.items()
+            if settings.stop is not None
+        }
+        return cls(recipe, data, made, bound, schedules, stop_rules)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -132,6 +140,10 @@ class Experiment:
             with _seeded(recipe.seed, f"head {name}"):
                 heads[name] = task.head(sharing.shapes[name])
         return MultiTaskModel(sharing, heads, {name: recipe.tasks[name].gradient for name in self.tasks})
+
+    def only(self, names: Collection[str]) -> Experiment:
+        """Return the same with these of its tasks alone."""
+        return dataclasses.replace(self, tasks={name: task for name, task in self.tasks.items() if name in names})
 
     def on(self, place: str) -> Experiment:
         """Return the same inputs and tasks for another data set; tasks it has no labels for are left out.

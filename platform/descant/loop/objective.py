@@ -45,18 +45,19 @@ class Objective:
         self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
-        """Return each task's loss on a batch.
+        """Return the loss on a batch of each task that has an output; of the others it is 0.
 
         A task without a label in the batch gives 0 with its graph connected, so that all ranks reduce alike.
         """
         per_sample = {}
-        for name, task in self.tasks.items():
-            losses_B = _loss(task, outputs[name], batch, inputs)
+        for name, output in outputs.items():
+            losses_B = _loss(self.tasks[name], output, batch, inputs)
             assert losses_B.shape == batch.valid.shape, (
                 f"the loss of the task {name!r} has the shape {tuple(losses_B.shape)}, not one number a sample"
             )
             per_sample[name] = torch.where(batch.present[name], losses_B, 0.0)
-        sums_K = torch.stack([losses_B.sum() for losses_B in per_sample.values()])
+        nothing = torch.zeros((), device=batch.valid.device)
+        sums_K = torch.stack([per_sample[name].sum() if name in per_sample else nothing for name in self.tasks])
         detached = {name: losses_B.detach() for name, losses_B in per_sample.items()}
         return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached)
 

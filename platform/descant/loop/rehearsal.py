@@ -15,9 +15,12 @@ from descant.model import MultiTaskModel
 from descant.tasks import Task
 
 ROWS = 2  # normalisation over a batch needs two
+CPU = torch.device("cpu")
 
 
-def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[str, Task]) -> list[str]:
+def rehearse(
+    model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[str, Task], device: torch.device = CPU
+) -> list[str]:
     """Run ``model`` on blank samples, freeze the parameters that no task's gradient reaches, and return their names.
 
     A frozen parameter stays as it starts; left as it is, ranks that train together would wait for its gradient.
@@ -27,7 +30,7 @@ def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[
         UserError: a trunk, head, loss or metric that does not take what it is given, or nothing to train.
     """
     with _untouched(model):
-        ready = {name: _blank(input) for name, input in inputs.items()}
+        ready = {name: _blank(input, device) for name, input in inputs.items()}
         shapes = ", ".join(f"{name} {tuple(value.shape[1:])}" for name, value in ready.items())
         with _sentence(f"the trunk does not take its inputs ({shapes}, each after the batch)"):
             features = model.sharing(ready, list(tasks))
@@ -46,9 +49,11 @@ def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[
     return list(unreached)
 
 
-def _blank(input: Input) -> Tensor:
+def _blank(input: Input, device: torch.device) -> Tensor:
     arrays = input.blank().arrays
-    stacked = {part: torch.from_numpy(np.stack([np.asarray(array)] * ROWS)) for part, array in arrays.items()}
+    stacked = {
+        part: torch.from_numpy(np.stack([np.asarray(array)] * ROWS)).to(device) for part, array in arrays.items()
+    }
     return input.finish(stacked)
 
 
@@ -78,7 +83,7 @@ def _target(task: Task, ready: Mapping[str, Tensor]) -> Tensor:
     if task.label is None and task.input is not None:
         return ready[task.input]
     with _sentence(f"the task {task.name!r} has no target for a sample without its label"):
-        return torch.from_numpy(np.stack([task.blank()] * ROWS))
+        return torch.from_numpy(np.stack([task.blank()] * ROWS)).to(next(iter(ready.values())).device)
 
 
 def _shape(value: object) -> object:
