@@ -26,6 +26,15 @@ def refuse_seven(number: int) -> int:
     return number
 
 
+def raise_the_unpicklable(_: int) -> None:
+    """Raise what holds a thing that no other process can have."""
+
+    class Complicated(Exception):
+        pass
+
+    raise Complicated("too complicated")
+
+
 def die_at_three(number: int) -> int:
     """Return the number, or be killed at 3."""
     if number == 3:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from descant.data.table import ShardProblem
@@ -39,7 +38,7 @@ def verify(args: argparse.Namespace) -> int:
     problems = [problem for report in reports for problem in report.problems] + whole
     samples = sum(report.samples for report in reports)
     if args.json:
-        found = {"samples": samples, "shards": len(reports), "problems": [asdict(problem) for problem in problems]}
+        found = {"samples": samples, "shards": len(reports), "problems": [_plain(problem) for problem in problems]}
         print(json.dumps(found))
     else:
         for problem in whole:
@@ -53,6 +52,10 @@ def _print_report(report: ShardReport) -> None:
     print(f"{report.path}: {report.samples} samples, {report.size_bytes} bytes, {problems}", flush=True)
     for problem in report.problems:
         print(f"  {_place(problem)}{problem.problem}")
+
+
+def _plain(problem: ShardProblem) -> dict[str, Any]:
+    return {"shard": problem.shard, "key": problem.key, "offset": problem.offset, "problem": problem.problem}
 
 
 def _place(problem: ShardProblem) -> str:

@@ -1,10 +1,14 @@
-"""Decoders of stored members; none runs code that a shard could bring."""
+"""Decoders of stored members; none runs code that a shard could bring.
+
+Whatever bytes they are given, they return numbers that can be trained on, or raise a ValueError in plain words.
+"""
 
 from __future__ import annotations
 
 import io
 import math
 import struct
+import zlib
 from tokenize import TokenError
 from typing import Any
 
@@ -13,23 +17,56 @@ import numpy as np
 MAX_PIXELS = 64_000_000
 MAX_SECONDS = 2 * 3600.0  # of audio
 MAX_AUDIO_SAMPLES = 2**27  # 23 minutes of 48 kHz stereo; decoded they take half a gigabyte
-NPY = b"\x93NUMPY"
-_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+MAX_LEVEL = 1e12  # of audio, in times full scale: the power of louder ones may be beyond float32
+JPEG, PNG, NPY = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"\x93NUMPY"  # how such members begin
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""What damaged pictures raise in Pillow, which parses them in Python and promises none of them."""
 
 
 def decode_array(member: bytes) -> np.ndarray:
-    """Return a stored numpy array; object arrays (pickles) are refused with a ValueError."""
+    """Return a stored numpy array of numbers that are finite as float32, in the host's byte order.
+
+    Integers, booleans and smaller floating-point numbers keep their type; float64 becomes float32. Object arrays
+    (pickles) and numbers of more than 8 bytes are refused.
+    """
     if not member.startswith(NPY):
         raise ValueError("the member is no npy array")
     shape, dtype = _read_npy_header(member)
-    if dtype.kind not in "biuf":
-        raise ValueError(f"the array holds {dtype} (an object array would be a pickle), allowed are numbers")
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise ValueError(
+            f"the array holds {dtype} (an object array would be a pickle), allowed are numbers of up to 8 bytes"
+        )
     if math.prod(shape) * max(dtype.itemsize, 1) > len(member):
         raise ValueError(f"the array claims the shape {shape}, which its {len(member)} bytes cannot hold")
     try:
         value: np.ndarray = np.load(io.BytesIO(member), allow_pickle=False)
     except (EOFError, OSError, TypeError, OverflowError) as error:
         raise ValueError(f"the array does not load: {error}") from error
+    return _finite(value)
+
+
+def _finite(value: np.ndarray) -> np.ndarray:
+    if value.dtype.kind != "f":
+        return value.astype(value.dtype.newbyteorder("="), copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = value.astype(np.float16 if value.itemsize == 2 else np.float32, copy=False)
+    # numpy's own test of half floats takes twenty times as long as a look at their exponents.
+    half = value.itemsize == 2
+    finite = (value.view(np.uint16) & 0x7C00) != 0x7C00 if half else np.isfinite(value)
+    if not finite.all():
+        raise ValueError("the array holds NaN or infinity, or numbers beyond float32: allowed are finite ones")
     return value
 
 
@@ -47,9 +84,9 @@ def _read_npy_header(member: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 def decode_image(member: bytes, grey: bool = False) -> np.ndarray:
     """Return a JPEG or PNG as uint8 (H, W, C), C = 1 for grey, else 3."""
-    if member.startswith(_JPEG):
+    if member.startswith(JPEG):
         return _decode_jpeg(member, grey)
-    if not member.startswith(_PNG) or len(member) < 24:
+    if not member.startswith(PNG) or len(member) < 24:
         raise ValueError("the picture is neither JPEG nor PNG")
     from PIL import Image
 
@@ -57,11 +94,13 @@ def decode_image(member: bytes, grey: bool = False) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(member), formats=["PNG"]) as picture:
             _check_pixels(*picture.size)  # a second header may state another size than the first
+            if picture.mode == "P" and picture.palette is None:
+                raise ValueError("it has no palette")
             pixels = np.asarray(picture.convert("L" if grey else "RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (*_PILLOW_ERRORS, Image.DecompressionBombError) as error:
         # Pillow names the stream by its address where it knows nothing else
-        reason = "it is damaged or cut off" if "<_io" in str(error) else str(error)
-        raise ValueError(f"the picture does not decode: {reason}") from error
+        reason = str(error) if isinstance(error, OSError | ValueError) and "<_io" not in str(error) else ""
+        raise ValueError(f"the picture does not decode: {reason or 'it is damaged or cut off'}") from error
     return pixels[..., None] if grey else pixels
 
 
@@ -86,7 +125,7 @@ def _check_pixels(width: int, height: int) -> None:
 
 
 def decode_audio(member: bytes) -> tuple[np.ndarray, int]:
-    """Return a FLAC, WAV, MP3 or Ogg clip as mono float32 (N,), and its rate in Hz."""
+    """Return a FLAC, WAV, MP3 or Ogg clip as mono float32 (N,), within ``MAX_LEVEL``, and its rate in Hz."""
     import soundfile
 
     if not member:
@@ -102,11 +141,11 @@ def decode_audio(member: bytes) -> tuple[np.ndarray, int]:
             audio, rate_hz = clip.read(dtype="float32", always_2d=True), clip.samplerate
     except soundfile.SoundFileError as error:
         raise ValueError(f"the clip does not decode: {_reason(error)}") from error
-    audio_N: np.ndarray = audio.mean(axis=1) if audio.shape[1] > 1 else audio[:, 0]
-    if audio_N.size == 0:
+    if audio.size == 0:
         raise ValueError("the clip holds no audio")
-    if not np.isfinite(audio_N).all():
-        raise ValueError("the clip holds samples that are not finite")
+    if not (audio.min() >= -MAX_LEVEL and audio.max() <= MAX_LEVEL):  # NaN is not
+        raise ValueError(f"the clip holds samples that are not finite, or beyond {MAX_LEVEL:g} times full scale")
+    audio_N: np.ndarray = audio.mean(axis=1) if audio.shape[1] > 1 else audio[:, 0]
     return np.ascontiguousarray(audio_N), rate_hz
 
 

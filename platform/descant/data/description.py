@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from descant.data.folder import DESCRIPTION as FILE
@@ -86,11 +87,9 @@ class Description:
     def from_json(cls, value: Mapping[str, Any]) -> Description:
         """Return what ``to_json`` gave."""
         fields = {name: _field(entry) for name, entry in value["fields"].items()}
-        splits = {
-            name: Split(entry["samples"], tuple(entry["shards"]), entry.get("counts", {}))
-            for name, entry in value["splits"].items()
-        }
-        return cls(value["name"], fields, splits, value["fingerprint"], value.get("provenance", {}))
+        splits = {name: _split(name, entry) for name, entry in value["splits"].items()}
+        marks = [_text(key, value[key]) for key in ("name", "fingerprint")]
+        return cls(marks[0], fields, splits, marks[1], value.get("provenance", {}))
 
     @classmethod
     def read(cls, folder: Path) -> Description:
@@ -103,19 +102,17 @@ class Description:
         """Return the description that the ``dataset.json`` at ``place`` holds.
 
         Raises:
-            UserError: it is damaged, of another format, or names shards outside of its folder.
+            UserError: it is damaged, of another format, or names shards twice or outside of its folder.
         """
         try:
             value = json.loads(content)
             if value["format"] != FORMAT:
                 raise ValueError(f"its format is {value['format']}, known is {FORMAT}")
             description = cls.from_json(value)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise UserError(f"{place!r} is no description of a data set: {reason}; pack the data again") from error
-        for split in description.splits.values():
-            for shard in split.shards:
-                checked_name(shard, place)
+        _check_shards(description.splits, place)
         return description
 
     def write(self, folder: Path) -> None:
@@ -126,6 +123,34 @@ class Description:
 def _field(entry: Mapping[str, Any]) -> Field:
     values: dict[str, Any] = {key: tuple(part) if isinstance(part, list) else part for key, part in entry.items()}
     return Field(**values)
+
+
+def _split(name: str, entry: Mapping[str, Any]) -> Split:
+    shards, samples, counts = entry["shards"], entry["samples"], entry.get("counts", {})
+    if not isinstance(shards, list):
+        raise ValueError(f"the shards of the split {name!r} are {short(shards)}, no list of names")
+    if type(samples) is not int or samples < 0:
+        raise ValueError(f"the samples of the split {name!r} are {short(samples)}, no number from 0")
+    return Split(samples, tuple(_text(f"a shard of the split {name!r}", shard) for shard in shards), dict(counts))
+
+
+def _check_shards(splits: Mapping[str, Split], place: str) -> None:
+    """Refuse shards outside of the folder, and those named twice: a sample comes once, in one split."""
+    owner: dict[str, str] = {}
+    for name, split in splits.items():
+        for shard in split.shards:
+            if checked_name(shard, place) in owner:
+                raise UserError(
+                    f"{place!r} names the shard {shard!r} twice, for the split {owner[shard]!r} and for {name!r}: "
+                    f"its samples would come twice; name each shard once"
+                )
+            owner[shard] = name
+
+
+def _text(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{what} is {short(value)}, no text")
+    return value
 
 
 def describe(place: str | Path | Folder) -> Description:
@@ -145,12 +170,17 @@ def describe(place: str | Path | Folder) -> Description:
 
 def fingerprint(indexes: Mapping[str, Sequence[ShardIndex]]) -> str:
     """Return the fingerprint of shards by split."""
+    return joined_fingerprint({split: [shard.fingerprint for shard in shards] for split, shards in indexes.items()})
+
+
+def joined_fingerprint(marks: Mapping[str, Sequence[str]]) -> str:
+    """Return the fingerprint of a data set from those of its shards by split."""
     digest = hashlib.blake2b(digest_size=8)
-    for split, shards in indexes.items():
+    for split, shards in marks.items():
         digest.update(split.encode())
         for shard in shards:
-            digest.update(shard.fingerprint.encode())
+            digest.update(shard.encode())
     return digest.hexdigest()
 
 
-__all__ = ["Description", "Field", "Split", "describe", "fingerprint"]
+__all__ = ["Description", "Field", "Split", "describe", "fingerprint", "joined_fingerprint"]

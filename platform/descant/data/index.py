@@ -17,10 +17,11 @@ from pathlib import Path
 
 from descant.cores import usable_cores
 from descant.data.index_file import Kept, read, write
-from descant.data.indexing import index_by_processes
 from descant.data.stamp import Stamp, make_probe
 from descant.data.table import Keys, ShardIndex, ShardProblem, build_index, plain
+from descant.errors import RunError
 from descant.locks import FileLock
+from descant.parallel import in_order
 
 SUFFIX = ".index.npz"
 CACHE = "~/.cache/descant"
@@ -40,15 +41,6 @@ def cached_index_path(path: str | Path) -> Path:
     place = os.path.abspath(path)
     name = f"{hashlib.blake2b(os.fsencode(place), digest_size=12).hexdigest()}{SUFFIX}"
     return Path(os.environ.get("DESCANT_CACHE") or CACHE).expanduser() / "indexes" / name
-
-
-def read_index(path: str | Path) -> ShardIndex:
-    """Read the index kept beside the tar at ``path``; ValueError when it is not the index of that tar as it is now."""
-    path = Path(path)
-    kept, now = read(index_path(path), path), Stamp.of(path)
-    if not kept.stamp.is_same(now) and not _fits(kept, now):
-        raise ValueError("the shard has changed since its index was written")
-    return kept.index
 
 
 def write_index(index: ShardIndex) -> Path:
@@ -92,13 +84,26 @@ def load_indexes(
     done = itertools.count(len(indexes) - len(missing) + 1)
     processes = min(jobs or fitting_jobs(missing), len(missing))
     if processes > 1:
-        for _ in index_by_processes(missing, processes):
+        for _ in _walked_by_processes(missing, processes):
             report(next(done), len(indexes))
     for path in missing:  # what the processes have built is only read
         indexes[path] = load_index(path)
         if processes <= 1:
             report(next(done), len(indexes))
     return [index for index in map(indexes.get, shards) if index is not None]
+
+
+def _walked_by_processes(shards: Sequence[Path], jobs: int) -> Iterator[None]:
+    """Have indexes built and kept by ``jobs`` processes, large shards first; yield once for each."""
+    large_first = sorted(shards, key=lambda path: path.stat().st_size if path.exists() else 0, reverse=True)
+    try:
+        yield from in_order(_walk, large_first, jobs, None)
+    except RunError as error:  # what has no index then has it built by the caller
+        logger.warning("indexing goes on in one process: %s", error)
+
+
+def _walk(path: Path) -> None:
+    load_index(path)
 
 
 class _Log:
@@ -174,5 +179,5 @@ def _turn(path: Path) -> Iterator[None]:
 
 __all__ = [
     "Keys", "ShardIndex", "ShardProblem", "build_index", "cached_index_path", "fitting_jobs", "index_path",
-    "load_index", "load_indexes", "plain", "read_index", "rebuild_index", "write_index",
+    "load_index", "load_indexes", "plain", "rebuild_index", "write_index",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ import numpy as np
 from descant.data.description import Description, Field, Split, fingerprint
 from descant.data.folder import Folder, open_folder
 from descant.data.index import ShardIndex
+from descant.data.splits import NAMES
 from descant.errors import UserError
 
-SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 _DEEPEST = 8  # lists within lists that may still be one number label
 KINDS = {
     **dict.fromkeys(("flac", "wav", "mp3", "ogg"), "audio"),
@@ -32,11 +33,11 @@ MAX_CLASSES = 100_000  # integers beyond it are numbers (identities, times), not
 def infer(place: str | Path | Folder) -> Description:
     """Return the description of a folder of shards without ``dataset.json``.
 
-    Splits go by the shards' names (``train-…``, ``validation-…`` or ``val-…``, ``test-…``; any other shard trains),
-    inputs by the members' extensions, labels by the values in the samples' json.
+    Splits go by the shards' names (``train-…``, ``validation-…`` or ``val-…``, ``test-…``; all shards train where none
+    is called so), inputs by the members' extensions, labels by the values in the samples' json.
 
     Raises:
-        UserError: there is no shard.
+        UserError: there is no shard, or one of another name beside shards of splits.
     """
     folder = open_folder(place)
     shards = folder.shards()
@@ -46,8 +47,9 @@ def infer(place: str | Path | Folder) -> Description:
             f"make one with 'descant pack', or try 'descant data demo'"
         )
     indexes: dict[str, list[ShardIndex]] = {}
+    split_of = _splits(shards, folder.place)
     for index in folder.indexes(shards):
-        indexes.setdefault(_split(index.path), []).append(index)
+        indexes.setdefault(split_of[index.path.name], []).append(index)
     labels = dict(sorted(_gathered(folder, indexes).items()))
     fields = {**_inputs([index for parts in indexes.values() for index in parts])}
     fields |= {name: label.field() for name, label in labels.items()}
@@ -133,8 +135,19 @@ def _shape(value: Any) -> tuple[int, ...]:
     return (len(value), *_shape(value[0])) if isinstance(value, list) and value else ()
 
 
-def _split(path: Path) -> str:
-    return SPLITS.get(path.name.split("-")[0].split(".")[0].split("_")[0].lower(), "train")
+def _splits(shards: Sequence[str], place: str) -> dict[str, str]:
+    """Return the split of each shard by its name."""
+    known = {shard: NAMES.get(re.split("[-._]", shard)[0].lower()) for shard in shards}
+    if not any(known.values()):
+        return dict.fromkeys(shards, "train")
+    unknown = [shard for shard, split in known.items() if split is None]
+    if unknown:
+        raise UserError(
+            f"the names of the shards in {place!r} begin with those of splits, but {unknown[0]!r} does not "
+            f"({len(unknown)} in all): begin it with one of {', '.join(NAMES)}, move it out of the folder, or write a "
+            f"dataset.json that says to which split it belongs"
+        )
+    return {shard: split for shard, split in known.items() if split is not None}
 
 
 def _inputs(indexes: Sequence[ShardIndex]) -> Mapping[str, Field]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from descant.data.open_shards import LOCAL, REMOTE, OpenShards
 from descant.data.prefetch import Prefetch
 from descant.errors import RunError, UserError
 
+logger = logging.getLogger("descant")
+
 
 class SplitReader:
     """Random access to the samples of one split of a data set.
@@ -30,7 +33,7 @@ class SplitReader:
         indexes: of the shards; a shard's samples are numbered on from those of the shards before it.
 
     Raises:
-        UserError: the split does not exist or is empty, or a shard is missing or damaged.
+        UserError: the split does not exist or is empty, or a shard is missing or not whole.
     """
 
     def __init__(self, place: str | Path | Folder, description: Description, split: str) -> None:
@@ -146,9 +149,17 @@ class SplitReader:
 
     def _refuse_damaged(self) -> None:
         problems = [problem for index in self.indexes for problem in index.problems]
+        damage = [problem for problem in problems if not problem.of_no_sample]
+        if damage:
+            first = damage[0]
+            where = f" at {first.key!r}" if first.key else ""
+            raise UserError(
+                f"the shard {first.shard!r} is not whole{where}, byte {first.offset}: {first.problem}; pack it again "
+                f"({len(damage)} problems in all, which 'descant data verify' lists)"
+            )
         if problems:
             first = problems[0]
-            raise UserError(
-                f"the shard {first.shard!r} is damaged at byte {first.offset} (sample {first.key!r}): {first.problem}; "
-                f"pack it again ({len(problems)} problems in all)"
+            logger.warning(
+                "%d members of the shards are of no sample and left out, the first %r of %s",
+                *(len(problems), first.key, first.shard),
             )

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from descant.data.tar import Entry, Walker
 
 MAX_MEMBER_BYTES = 2**30  # a member is read whole into memory
 MAX_EXTENSIONS = 64  # of a shard: each is a column over all samples
 Sample = dict[bytes, tuple[int, int]]  # extension -> (offset, size) of the data
-Fault = tuple[bytes, int, str]  # key (or empty), byte offset, what is wrong
+
+
+class Fault(NamedTuple):
+    """What is wrong, at which key (or empty) and byte; ``of_no_sample`` where every sample is whole without it."""
+
+    key: bytes
+    offset: int
+    says: str
+    of_no_sample: bool = False
 
 
 def collect_samples(descriptor: int, size_bytes: int) -> tuple[dict[bytes, Sample], list[Fault], str]:
@@ -35,13 +45,13 @@ class _Collector:
         if entry.damage:
             self._damage(entry)
             return
-        refused = entry.fault or _unsafe(entry.name) or _too_large(entry.size)
         head, slash, base = entry.name.rpartition(b"/")
         stem, _, extension = base.partition(b".")
-        if not refused and (not stem or not extension):
-            refused = "has no name of the form KEY.EXTENSION, so it belongs to no sample"
+        nameless = "" if stem and extension else "has no name of the form KEY.EXTENSION, so it belongs to no sample"
+        refused = entry.fault or _unsafe(entry.name) or _too_large(entry.size) or nameless
         if refused:
-            self.faults.append((entry.name, entry.offset, f"the member {refused}; it is not read"))
+            says = f"the member {refused}; it is not read"
+            self.faults.append(Fault(entry.name, entry.offset, says, of_no_sample=bool(nameless)))
             return
         key = head + slash + stem
         if key != self._key:
@@ -53,7 +63,7 @@ class _Collector:
         extension = extension.lower()
         if extension in self._run:
             name = extension.decode("utf-8", "backslashreplace")
-            self.faults.append((key, entry.offset, f"a second member {name!r} of this key; the first one is used"))
+            self.faults.append(Fault(key, entry.offset, f"a second member {name!r} of this key; the first one is used"))
             return
         if not self._admits(extension):
             self._unread.append((key, entry.offset))
@@ -66,7 +76,7 @@ class _Collector:
         return extension in self._extensions
 
     def _damage(self, entry: Entry) -> None:
-        self.faults.append((entry.name, entry.offset, entry.fault))
+        self.faults.append(Fault(entry.name, entry.offset, entry.fault))
         if self._key:
             self._suspects[self._key] = entry.offset
             if entry.doubts_previous:
@@ -86,11 +96,11 @@ class _Collector:
         if known is None:
             self.samples[self._key] = run
         elif known.keys() & run.keys():
-            self.faults.append((self._key, offset, "a second sample with this key; only the first one is read"))
+            self.faults.append(Fault(self._key, offset, "a second sample with this key; only the first one is read"))
         else:
             known.update(run)
             fault = "interleaved with other keys: its members do not lie together (they are joined)"
-            self.faults.append((self._key, offset, fault))
+            self.faults.append(Fault(self._key, offset, fault))
 
     def finish(self) -> tuple[dict[bytes, Sample], list[Fault]]:
         """Leave out samples that damage has made incomplete: those that lack what a sample with the same and more has.
@@ -99,14 +109,14 @@ class _Collector:
         """
         self._flush()
         if self._unread:
-            self.faults.append((*self._unread[0], _too_many(len(self._unread))))
+            self.faults.append(Fault(*self._unread[0], _too_many(len(self._unread))))
         kinds = {frozenset(sample) for sample in self.samples.values()}
         for key, offset in self._suspects.items():
             if key in self.samples and any(kind > self.samples[key].keys() for kind in kinds):
                 self._broken.setdefault(key, (offset, "members of it are lost in the damaged part"))
         for key, (offset, reason) in self._broken.items():
             if self.samples.pop(key, None) is not None:
-                self.faults.append((key, offset, f"this sample is left out: {reason}"))
+                self.faults.append(Fault(key, offset, f"this sample is left out: {reason}"))
         return self.samples, self.faults
 
 

@@ -25,12 +25,16 @@ IntArray = npt.NDArray[np.signedinteger[Any]]
 
 @dataclass(frozen=True)
 class ShardProblem:
-    """What is wrong with a shard: at which key and from which byte, where that is known, in plain words."""
+    """What is wrong with a shard: at which key and from which byte, where that is known, in plain words.
+
+    Every sample is whole without what is ``of_no_sample``, such as a README: a run goes on without it.
+    """
 
     shard: str
     key: str | None
     offset: int | None
     problem: str
+    of_no_sample: bool = False
 
 
 class Keys(Sequence[str]):
@@ -104,7 +108,7 @@ def build_index(path: str | Path) -> ShardIndex:
         raise UserError(f"the shard {str(path)!r} cannot be read: {error.strerror}; check the disk") from error
     finally:
         os.close(descriptor)
-    problems = [ShardProblem(path.name, plain(key) or None, offset, fault) for key, offset, fault in faults]
+    problems = [ShardProblem(path.name, plain(key) or None, offset, says, alone) for key, offset, says, alone in faults]
     keys = Keys.of(list(samples))
     offsets, sizes = _table(samples.values())
     mark = fingerprint(size_bytes, content, keys, offsets)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from descant.data.description import Description
+from descant.data.description import Description, Split, joined_fingerprint
 from descant.data.folder import DESCRIPTION as FILE
 from descant.data.index import fitting_jobs, rebuild_index
 from descant.data.table import ShardIndex, ShardProblem
@@ -28,6 +28,7 @@ class ShardReport:
         samples: that are sound.
         size_bytes: of the tar.
         content: a digest of all its bytes.
+        fingerprint: the one of its index.
         problems: what is wrong with it.
     """
 
@@ -35,6 +36,7 @@ class ShardReport:
     samples: int
     size_bytes: int
     content: str
+    fingerprint: str
     problems: Sequence[ShardProblem]
 
 
@@ -74,20 +76,35 @@ def verify_description(folder: Path, reports: Sequence[ShardReport]) -> list[Sha
     if not (folder / FILE).exists():
         return []
     found = {report.path.name: report for report in reports if report.path.parent == folder}
-    problems, named = [], set()
-    for name, split in Description.read(folder).splits.items():
-        named |= set(split.shards)
-        missing = [shard for shard in split.shards if shard not in found]
-        problems += [
-            ShardProblem(shard, None, None, f"{FILE} names it for the split {name!r}, but it is missing")
-            for shard in missing
-        ]
-        samples = sum(found[shard].samples for shard in split.shards if shard in found)
-        if samples != split.samples:
-            says = f"{FILE} says that the split {name!r} has {split.samples} samples, its shards have {samples}"
-            problems.append(ShardProblem(FILE, None, None, says))
+    description = Description.read(folder)
+    problems = [problem for name, split in description.splits.items() for problem in _verify_split(name, split, found)]
+    if not problems:  # else the fingerprint is another one for what is said already
+        problems += _verify_fingerprint(description, found)
+    named = {shard for split in description.splits.values() for shard in split.shards}
     extra = sorted(found.keys() - named)
     return problems + [ShardProblem(shard, None, None, f"{FILE} does not name it: it is not read") for shard in extra]
+
+
+def _verify_split(name: str, split: Split, found: Mapping[str, ShardReport]) -> Iterator[ShardProblem]:
+    for shard in split.shards:
+        if shard not in found:
+            yield ShardProblem(shard, None, None, f"{FILE} names it for the split {name!r}, but it is missing")
+    samples = sum(found[shard].samples for shard in split.shards if shard in found)
+    if samples != split.samples:
+        says = f"{FILE} says that the split {name!r} has {split.samples} samples, its shards have {samples}"
+        yield ShardProblem(FILE, None, None, says)
+
+
+def _verify_fingerprint(description: Description, found: Mapping[str, ShardReport]) -> Iterator[ShardProblem]:
+    """Name a fingerprint that is not the shards': that of other shards with as many samples."""
+    splits = {name: [found[shard].fingerprint for shard in split.shards] for name, split in description.splits.items()}
+    mark = joined_fingerprint(splits)
+    if mark != description.fingerprint:
+        says = (
+            f"{FILE} has the fingerprint {description.fingerprint!r}, its shards have {mark!r}: they are those of "
+            f"another data set, or were changed; put back what belongs together, or write the shards' into {FILE}"
+        )
+        yield ShardProblem(FILE, None, None, says)
 
 
 def find_copies(reports: Iterable[ShardReport]) -> list[ShardProblem]:
@@ -106,9 +123,9 @@ def _verify(path: Path) -> ShardReport:
     try:
         index = rebuild_index(path)
     except UserError as error:  # it cannot be read: the others can
-        return ShardReport(path, 0, 0, "", [ShardProblem(path.name, None, None, str(error))])
+        return ShardReport(path, 0, 0, "", "", [ShardProblem(path.name, None, None, str(error))])
     problems = [*index.problems, *_pickles(index)]
-    return ShardReport(path, len(index), index.size_bytes, index.content, problems)
+    return ShardReport(path, len(index), index.size_bytes, index.content, index.fingerprint, problems)
 
 
 def _pickles(index: ShardIndex) -> Iterator[ShardProblem]:

@@ -17,6 +17,7 @@ from descant.inputs.augment import read_augment
 from descant.inputs.base import Input, View, inputs
 from descant.inputs.fields import choose_field
 from descant.inputs.mel_augment import SILENCE, MelAugment
+from descant.inputs.resample import resample
 from descant.lazy import torch
 
 
@@ -67,7 +68,7 @@ class MelInput(Input):
         self._mel: torch.nn.Module | None = None
 
     def decode(self, member: bytes) -> np.ndarray:
-        """Return ready mels (T, M), or the mono waveform (N,).
+        """Return ready mels (T, M) of floating-point numbers, or the mono waveform (N,).
 
         A run that was trained on ready mels takes audio too, and makes its mels as the packer did.
         """
@@ -75,8 +76,8 @@ class MelInput(Input):
             mel_TM = decode_array(member)
             if mel_TM.ndim != 2 or mel_TM.shape[1] != self.shape[1]:
                 raise ValueError(f"the mel has shape {mel_TM.shape}, allowed is (frames, {self.shape[1]})")
-            return mel_TM
-        return _mono(member, self.rate_hz)
+            return mel_TM if mel_TM.dtype.kind == "f" else mel_TM.astype(np.float32)  # integers hold no silence
+        return resample(*decode_audio(member), self.rate_hz)
 
     def train_view(self, decoded: np.ndarray, rng: np.random.Generator) -> View:
         """Return a crop at a random place, augmented."""
@@ -142,7 +143,10 @@ class MelInput(Input):
         crop = frames[start : start + self.shape[0]]
         if before or after:
             crop = np.pad(crop, ((before, after), (0, 0)), constant_values=SILENCE)
-        return View({"value": self.augment.apply(crop, drawn) if drawn else np.ascontiguousarray(crop)})
+        if drawn:
+            return View({"value": self.augment.apply(crop, drawn)})
+        # A view of a long clip would keep all of it in memory until its batch is made.
+        return View({"value": crop.copy() if frames.size > 2 * crop.size else np.ascontiguousarray(crop)})
 
     def _place(self, frames: int, place: float) -> tuple[int, int, int]:
         """Return (start, padding before, padding after) of a crop at ``place`` (0: the start, 1: the end)."""
@@ -159,12 +163,3 @@ def _check(name: str, least: int, mel_scale: str, where: str) -> None:
             f"the input {name!r} has mel_scale={mel_scale!r} and where={where!r}: allowed are htk and slaney, and "
             f"auto, loader and device"
         )
-
-
-def _mono(member: bytes, rate_hz: int) -> np.ndarray:
-    audio_N, stored_hz = decode_audio(member)
-    if stored_hz != rate_hz:
-        from torchaudio.functional import resample
-
-        audio_N = resample(torch.from_numpy(audio_N), stored_hz, rate_hz).numpy()
-    return audio_N

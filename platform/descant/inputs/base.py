@@ -68,7 +68,12 @@ class Input:
     field_name: str
 
     def decode(self, member: bytes) -> Any:
-        """Return the decoded member; a ValueError (or an error of the decoder) quarantines the sample."""
+        """Return the decoded member.
+
+        Raises:
+            ValueError: the member is damaged, hostile or does not fit, in plain words; the sample is quarantined. Any
+                other error ends the run, so a decoder turns those of its library into this one.
+        """
         raise NotImplementedError
 
     def train_view(self, decoded: Any, rng: np.random.Generator) -> View:

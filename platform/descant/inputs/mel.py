@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 FLOOR_DB = 80.0
-SILENCE = -1.0
 _LEAST_POWER = 1e-10
+_FRAMES_ON_CPU, _FRAMES_ELSEWHERE = 256, 4096  # at a time: what stays in a CPU's cache, what keeps a GPU busy
 
 
 class LogMel(nn.Module):
@@ -50,13 +50,32 @@ class LogMel(nn.Module):
         return 1 + samples // self.hop
 
     def power(self, audio_BN: Float[Tensor, "B N"]) -> Float[Tensor, "B T M"]:
-        """Return the mel power spectrogram; clips shorter than half a window are padded with silence."""
+        """Return the mel power spectrogram; clips shorter than half a window are padded with silence.
+
+        It is made a block of frames after the other, which gives the same numbers as all at once and takes little
+        memory beside the audio and the result, however long the clips are.
+        """
         half = self.n_fft // 2
         if audio_BN.shape[1] <= half:
             audio_BN = nn.functional.pad(audio_BN, (0, half + 1 - audio_BN.shape[1]))
-        padded = nn.functional.pad(audio_BN[:, None], (half, half), mode="reflect")[:, 0]
-        frames_BTN = padded.unfold(1, self.n_fft, self.hop) * self.window_N
-        spectrum_BTF = torch.fft.rfft(frames_BTN)
+        frames = 1 + (audio_BN.shape[1] + 2 * half - self.n_fft) // self.hop
+        block = _FRAMES_ON_CPU if audio_BN.device.type == "cpu" else _FRAMES_ELSEWHERE
+        mel_BTM = audio_BN.new_empty(audio_BN.shape[0], frames, self.bands)
+        for first in range(0, frames, block):
+            stop = min(first + block, frames)
+            part_BN = _reflected(audio_BN, first * self.hop - half, (stop - 1) * self.hop - half + self.n_fft)
+            mel_BTM[:, first:stop] = self._power(part_BN.unfold(1, self.n_fft, self.hop))
+        return mel_BTM
+
+    def forward(self, audio_BN: Float[Tensor, "B N"]) -> Float[Tensor, "B T M"]:
+        """Return log-mels in [-1, 1], each clip relative to its own loudest bin."""
+        decibels = self.power(audio_BN).clamp_(min=_LEAST_POWER).log10_().mul_(10.0)
+        decibels.sub_(decibels.amax(dim=(1, 2), keepdim=True))
+        return decibels.clamp_(min=-FLOOR_DB).add_(FLOOR_DB / 2).div_(FLOOR_DB / 2)
+
+    def _power(self, frames_BTN: Tensor) -> Tensor:
+        """Return the mel power of frames, (B, T, M)."""
+        spectrum_BTF = torch.fft.rfft(frames_BTN * self.window_N)
         power_BTF = spectrum_BTF.real.square().add_(spectrum_BTF.imag.square())
         batch, frames = power_BTF.shape[:2]
         columns_FX = power_BTF.reshape(batch * frames, -1).T
@@ -64,11 +83,16 @@ class LogMel(nn.Module):
         mel_BTM: Tensor = (bank @ columns_FX).T.reshape(batch, frames, self.bands)
         return mel_BTM
 
-    def forward(self, audio_BN: Float[Tensor, "B N"]) -> Float[Tensor, "B T M"]:
-        """Return log-mels in [-1, 1], each clip relative to its own loudest bin."""
-        decibels = 10.0 * self.power(audio_BN).clamp(min=_LEAST_POWER).log10()
-        decibels = decibels - decibels.amax(dim=(1, 2), keepdim=True)
-        return (decibels.clamp(min=-FLOOR_DB) + FLOOR_DB / 2) / (FLOOR_DB / 2)
+
+def _reflected(audio_BN: Tensor, start: int, stop: int) -> Tensor:
+    """Return samples ``start`` to ``stop``; those before the first and behind the last mirror what is at the ends."""
+    samples = audio_BN.shape[1]
+    parts = [audio_BN[:, max(start, 0) : min(stop, samples)]]
+    if start < 0:
+        parts.insert(0, audio_BN[:, 1 : 1 - start].flip(1))
+    if stop > samples:
+        parts.append(audio_BN[:, 2 * samples - 1 - stop : samples - 1].flip(1))
+    return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
 
 def _sparse(bank_MF: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from descant.errors import UserError
 from descant.pack.files import StoredFile, open_files
 from descant.pack.packing import packer
 from descant.pack.picture import encode_png
-from descant.pack.record import Format, LeftOut, Plan, Record, Sample
+from descant.pack.record import Format, LeftOut, PackedSample, Plan, RawRecord
 from descant.pack.splits import check_share, with_validation
 
 _BINS = {"train": "train.bin", "test": "test.bin"}
@@ -50,7 +50,7 @@ class Cifar100(Format):
         """Read the labels; a UserError when a file is missing, cut off or of another version."""
         files = _find(source, open_files(source, scratch))
         classes = {label: _read_names(source, name, files[name]) for label, name in _NAMES.items()}
-        records: list[Record] = []
+        records: list[RawRecord] = []
         left_out: list[LeftOut] = []
         for split, name in _BINS.items():
             labels_NL = _read_labels(source, name, files[name])
@@ -65,7 +65,7 @@ class Cifar100(Format):
                     left_out.append({"key": key, "reason": f"{' and '.join(wrong)}, for which there is no name"})
                     continue
                 pixels = files[name].part(number * _BYTES + _LABELS, _BYTES - _LABELS)
-                records.append(Record(key, own, (pixels,), labels))
+                records.append(RawRecord(key, own, (pixels,), labels))
         fields = {"image": Field("image", "png")}
         fields |= {label: Field("class", classes=classes[label]) for label in ("fine", "coarse")}
         return Plan(fields, records, _encode, left_out, batch=_BATCH)
@@ -104,9 +104,9 @@ def _read_labels(source: Path, name: str, file: StoredFile) -> np.ndarray:
     return labels_NL
 
 
-def _encode(record: Record) -> Sample:
+def _encode(record: RawRecord) -> PackedSample:
     pixels_CHW = np.frombuffer(record.read(), np.uint8).reshape(3, _SIDE, _SIDE)
-    return Sample({"png": encode_png(pixels_CHW.transpose(1, 2, 0).copy())}, record.labels)
+    return PackedSample({"png": encode_png(pixels_CHW.transpose(1, 2, 0).copy())}, record.labels)
 
 
 pack_cifar100 = packer(Cifar100)

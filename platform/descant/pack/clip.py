@@ -16,7 +16,8 @@ import numpy as np
 from descant.data.decode import decode_audio
 from descant.data.description import Field
 from descant.errors import UserError
-from descant.pack.record import Sample
+from descant.inputs.resample import resample
+from descant.pack.record import PackedSample
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,17 @@ class Clips:
             return {"mel": Field("array", "npy", rate_hz=self.rate_hz)}
         return {"audio": Field("audio", "flac", rate_hz=self.rate_hz)}
 
-    def encode(self, content: bytes, labels: Mapping[str, Any]) -> Sample:
+    def encode(self, content: bytes, labels: Mapping[str, Any]) -> PackedSample:
         """Return a sample of a FLAC, WAV, MP3 or Ogg file; a ValueError says why there is none."""
         audio_N, stored_hz = decode_audio(content)
         seconds = audio_N.size / stored_hz
         if seconds < self.min_seconds:
             raise ValueError(f"too short: {seconds:.1f} s, at least {self.min_seconds:g} s are needed")
         with _one_thread():
-            audio_N = _resample(audio_N, stored_hz, self.rate_hz)
+            audio_N = resample(audio_N, stored_hz, self.rate_hz)
             if self.mels:
-                return Sample({"npy": _mel(audio_N, self.rate_hz)}, labels, seconds)
-            return Sample({"flac": _flac(audio_N, self.rate_hz)}, labels, seconds)
+                return PackedSample({"npy": _mel(audio_N, self.rate_hz)}, labels, seconds)
+            return PackedSample({"flac": _flac(audio_N, self.rate_hz)}, labels, seconds)
 
 
 @contextmanager
@@ -69,16 +70,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _resample(audio_N: np.ndarray, stored_hz: int, rate_hz: int) -> np.ndarray:
-    if stored_hz == rate_hz:
-        return audio_N
-    import torch
-    from torchaudio.functional import resample
-
-    resampled: Any = resample(torch.from_numpy(audio_N), stored_hz, rate_hz).numpy()
-    return np.asarray(resampled)
 
 
 def _flac(audio_N: np.ndarray, rate_hz: int) -> bytes:

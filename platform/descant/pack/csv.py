@@ -12,10 +12,10 @@ from descant.errors import UserError
 from descant.pack.csv_table import Label, Row, Table, find_column, find_labels, parse_kinds, read_table
 from descant.pack.files import StoredFile
 from descant.pack.folder import encode_file
-from descant.pack.keys import Keys, key_of
+from descant.pack.keys import KeyMaker, key_of
 from descant.pack.media import MediaFormat, extension_of
 from descant.pack.packing import packer
-from descant.pack.record import LeftOut, Plan, Record, joined
+from descant.pack.record import LeftOut, Plan, RawRecord, joined
 from descant.pack.splits import NAMES, stratified
 
 _PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "audio", "clip", "picture")
@@ -91,10 +91,10 @@ class _Places:
                 rows.append(row)
         return Table(table.columns, rows), left_out
 
-    def records(self, table: Table, labels: Sequence[Label], seed: int) -> tuple[list[Record], list[LeftOut]]:
+    def records(self, table: Table, labels: Sequence[Label], seed: int) -> tuple[list[RawRecord], list[LeftOut]]:
         """Return the records in the order of the rows, and the rows whose labels are wrong."""
-        keys = Keys()
-        records: list[Record] = []
+        keys = KeyMaker()
+        records: list[RawRecord] = []
         left_out: list[LeftOut] = []
         for row, split in zip(table.rows, self._splits(table, labels, seed), strict=True):
             path = row.cells[self.path]
@@ -103,7 +103,7 @@ class _Places:
             except ValueError as error:
                 left_out.append(_left_out(row, path, str(error)))
                 continue
-            records.append(Record(keys.unused(_key(path)), split, (StoredFile(self.root / path),), values))
+            records.append(RawRecord(keys.unused(_key(path)), split, (StoredFile(self.root / path),), values))
         return records, left_out
 
     def _fault(self, cells: Mapping[str, str]) -> str:
@@ -112,8 +112,11 @@ class _Places:
             return "it has no path"
         if extension_of(path) not in self.known:
             return f"its extension is none of {', '.join(sorted(self.known))}"
-        if not (self.root / path).is_file():
-            return "there is no such file"
+        try:
+            if not (self.root / path).is_file():
+                return "there is no such file"
+        except OSError as error:  # such as a name longer than names may be, or a folder that is closed to us
+            return f"the file cannot be read: {error.strerror}"
         if self.split is not None and cells[self.split].lower() not in NAMES:
             return f"its {self.split} is {cells[self.split]!r}, allowed are train, validation and test"
         return ""

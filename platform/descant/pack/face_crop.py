@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from descant.data.decode import MAX_PIXELS
+
 MARGIN = 1.2
 """Of a frontal face it leaves all from the hair line to below the chin in the box."""
 
@@ -20,6 +22,9 @@ def crop_face(
     mean square distance from their mean. So faces come at one scale, turned ones too, whose eyes are close to each
     other, and from a margin of 1 on no five landmarks can lie outside. Beyond the picture's border its last pixels
     are repeated.
+
+    Raises:
+        ValueError: the box has more pixels than pictures may have.
     """
     centre_2 = points_P2.mean(axis=0)
     spread = float(np.sqrt(((points_P2 - centre_2) ** 2).sum(axis=1).mean()))
@@ -32,6 +37,9 @@ def crop_box(
     """Return what a face detector's box (left, top, right, bottom) shows as (S, S, C), and the points in it.
 
     The square stands around the box's centre, its side is the box's longer one. Points may lie outside it.
+
+    Raises:
+        ValueError: the box has more pixels than pictures may have.
     """
     corners_22 = np.asarray(box_4).reshape(2, 2)
     return _square(picture_HWC, points_P2, corners_22.mean(axis=0), float(np.ptp(corners_22, axis=0).max()), size)
@@ -43,6 +51,8 @@ def _square(
     from PIL import Image
 
     side = max(round(wanted_side), 1)
+    if side * side > MAX_PIXELS:
+        raise ValueError(f"the face would be a square of {side} pixels a side, allowed are {MAX_PIXELS:,} in all")
     left, top = (round(float(middle) - (side - 1) / 2) for middle in centre_2)
     height, width = picture_HWC.shape[:2]
     rows = np.clip(np.arange(top, top + side), 0, height - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import shutil
 import tarfile
@@ -56,7 +57,7 @@ def open_files(source: Path, scratch: Path) -> Mapping[str, StoredFile]:
     if source.is_dir():
         files = _in_folder(source)
     elif is_gzipped(source):
-        files = _in_tar(unzipped(source, scratch / "unzipped.tar"), source)
+        files = _in_tar(unzipped(StoredFile(source), str(source), scratch / "unzipped.tar"), source)
     else:
         files = _in_tar(source, source)
     return dict(sorted(files.items()))
@@ -68,17 +69,21 @@ def is_gzipped(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"
 
 
-def unzipped(source: Path, target: Path) -> Path:
-    """Unzip a gzip file into ``target``, which keeps its time of change, and return that."""
+def unzipped(file: StoredFile, name: str, target: Path) -> Path:
+    """Unzip a gzip file that errors call ``name`` into ``target``, which keeps its time of change, and return that.
+
+    Raises:
+        UserError: it is damaged, or there is no room for what is in it.
+    """
     try:
-        with gzip.open(source) as packed, target.open("wb") as file:
-            shutil.copyfileobj(packed, file, 2**20)
-        shutil.copystat(source, target)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{str(source)!r} does not unzip: {error}") from error
+        with gzip.open(file.path if file.size is None else io.BytesIO(file.read())) as packed, target.open("wb") as out:
+            shutil.copyfileobj(packed, out, 2**20)
+        shutil.copystat(file.path, target)
+    except (EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+        raise UserError(f"{name!r} does not unzip: {error}") from error
     except OSError as error:
         raise UserError(
-            f"{str(source)!r} cannot be unzipped into {str(target.parent)!r}: {error.strerror}; "
+            f"{name!r} cannot be unzipped into {str(target.parent)!r}: {error.strerror}; "
             f"set TMPDIR to a folder with room for it, or unzip it yourself"
         ) from error
     return target

@@ -16,7 +16,7 @@ from descant.pack.clip import Clips
 from descant.pack.files import StoredFile
 from descant.pack.fma_tracks import check_source, find_tracks, read_tracks, with_splits
 from descant.pack.packing import packer
-from descant.pack.record import Format, Plan, Record, Sample
+from descant.pack.record import Format, PackedSample, Plan, RawRecord
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Fma(Format):
         found = with_splits(found, self.split, seed)
         genres = tuple(sorted({track.genre for track in found}))
         records = [
-            Record(track.key, track.split, (StoredFile(track.path),), {"genre": genres.index(track.genre)})
+            RawRecord(track.key, track.split, (StoredFile(track.path),), {"genre": genres.index(track.genre)})
             for track in found
         ]
         fields = {**clips.fields(), "genre": Field("class", classes=genres)}
         return Plan(fields, records, partial(_encode, clips), left_out)
 
 
-def _encode(clips: Clips, record: Record) -> Sample:
+def _encode(clips: Clips, record: RawRecord) -> PackedSample:
     return clips.encode(record.read(), record.labels)
 
 

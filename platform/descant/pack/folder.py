@@ -11,10 +11,10 @@ from typing import ClassVar
 from descant.data.description import Field
 from descant.errors import UserError
 from descant.pack.files import StoredFile, open_files
-from descant.pack.keys import Keys, key_of
+from descant.pack.keys import KeyMaker, key_of
 from descant.pack.media import Media, MediaFormat, extension_of
 from descant.pack.packing import packer
-from descant.pack.record import LeftOut, Plan, Record, Sample, joined
+from descant.pack.record import LeftOut, PackedSample, Plan, RawRecord, joined
 from descant.pack.splits import NAMES, check_share, stratified, with_validation
 
 
@@ -28,7 +28,7 @@ class _Item:
 
 
 @dataclass(frozen=True)
-class Folder(MediaFormat):
+class ClassFolders(MediaFormat):
     """A folder, tar or tar.gz of CLASS/FILE, or of SPLIT/CLASS/FILE with the splits train, validation and test.
 
     Deeper folders belong to the class that they lie in. Without splits a seeded 70/10/20 within each class is drawn;
@@ -59,9 +59,9 @@ class Folder(MediaFormat):
                 f"all files of {str(source)!r} lie in the folder of one class, {classes[0]!r}: give a folder that "
                 f"holds one for each class"
             )
-        keys, numbers = Keys(), {name: number for number, name in enumerate(classes)}
+        keys, numbers = KeyMaker(), {name: number for number, name in enumerate(classes)}
         records = [
-            Record(keys.unused(key_of(item.path)), split, (files[item.path],), {self.label: numbers[item.label]})
+            RawRecord(keys.unused(key_of(item.path)), split, (files[item.path],), {self.label: numbers[item.label]})
             for item, split in zip(items, self._splits(items, seed), strict=True)
         ]
         fields = joined(media.fields(), {self.label: Field("class", classes=classes)})
@@ -88,7 +88,7 @@ def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(different))
 
 
-def encode_file(media: Media, record: Record) -> Sample:
+def encode_file(media: Media, record: RawRecord) -> PackedSample:
     """Return the sample of a record's only file."""
     return media.encode(record.read(), record.labels)
 
@@ -133,4 +133,4 @@ def _has_splits(files: Collection[str]) -> bool:
     return any(NAMES.get(path.partition("/")[0].lower()) == "train" and path.count("/") > 1 for path in files)
 
 
-pack_folder = packer(Folder)
+pack_folder = packer(ClassFolders)

@@ -15,7 +15,7 @@ from descant.errors import UserError
 from descant.pack.idx_files import Images, read_idx
 from descant.pack.packing import packer
 from descant.pack.picture import encode_png
-from descant.pack.record import Format, Plan, Record, Sample, joined
+from descant.pack.record import Format, PackedSample, Plan, RawRecord, joined
 from descant.pack.splits import check_share, with_validation
 
 PLACES = ("top_left", "bottom_right")
@@ -72,7 +72,7 @@ class Idx(Format):
             )
         return names
 
-    def _records(self, images: dict[str, Images], seed: int) -> Iterator[Record]:
+    def _records(self, images: dict[str, Images], seed: int) -> Iterator[RawRecord]:
         rng = np.random.default_rng([seed, len(PLACES)])
         for file, part in images.items():
             splits = [file] * len(part.labels)
@@ -80,29 +80,32 @@ class Idx(Format):
                 splits = with_validation(part.labels, self.validation, seed)
             if not self.pairs:
                 for number, (split, label) in enumerate(zip(splits, part.labels, strict=True)):
-                    yield Record(f"{file}-{number:06d}", split, (part.picture(number),), {self.label: label})
+                    yield RawRecord(f"{file}-{number:06d}", split, (part.picture(number),), {self.label: label})
                 continue
             for split in dict.fromkeys(splits):
                 members = np.flatnonzero(np.array(splits) == split)
                 yield from _pairs(split, part, members, rng)
 
 
-def _pairs(split: str, part: Images, members: np.ndarray, rng: np.random.Generator) -> Iterator[Record]:
-    """Yield pairs of different pictures, in which each is as often at the top left as at the bottom right."""
+def _pairs(split: str, part: Images, members: np.ndarray, rng: np.random.Generator) -> Iterator[RawRecord]:
+    """Yield pairs in which each picture is as often at the top left as at the bottom right.
+
+    They are of two different pictures, but for a split of one picture, which is paired with itself.
+    """
     for turn in range(_ROUNDS):
-        ring = rng.permutation(members)  # each is paired with its neighbour, so never with itself
+        ring = rng.permutation(members)  # each is paired with its neighbour
         shifts_N4 = rng.integers(0, _SHIFT + 1, (len(ring), 4))
         pairs = zip(ring.tolist(), np.roll(ring, -1).tolist(), shifts_N4.tolist(), strict=True)
         for number, (first, second, shifts) in enumerate(pairs):
             labels = dict(zip(PLACES, (part.labels[first], part.labels[second]), strict=True))
             files = part.picture(first), part.picture(second)
-            yield Record(f"{split}-{turn}-{number:06d}", split, files, labels, tuple(shifts))
+            yield RawRecord(f"{split}-{turn}-{number:06d}", split, files, labels, tuple(shifts))
 
 
-def _encode(record: Record, shape: tuple[int, int]) -> Sample:
+def _encode(record: RawRecord, shape: tuple[int, int]) -> PackedSample:
     pictures = [np.frombuffer(file.read(), np.uint8).reshape(shape) for file in record.files]
     picture_HW = pictures[0] if record.detail is None else _canvas(pictures[0], pictures[1], record.detail)
-    return Sample({"png": encode_png(picture_HW)}, record.labels)
+    return PackedSample({"png": encode_png(picture_HW)}, record.labels)
 
 
 def _canvas(first_HW: np.ndarray, second_HW: np.ndarray, shifts: tuple[int, int, int, int]) -> np.ndarray:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
 import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,7 +88,8 @@ def _find(source: Path, files: Mapping[str, StoredFile]) -> dict[tuple[str, str]
 def _open(name: str, file: StoredFile, axes: int, scratch: Path) -> tuple[tuple[int, ...], StoredFile]:
     """Return the sizes that a file states, and where its numbers are."""
     if name.endswith(".gz"):
-        file = StoredFile(_unzip(name, file, scratch))
+        target = scratch / name.replace("/", "_").removesuffix(".gz")
+        file = StoredFile(unzipped(file, name, target))
     head = file.part(0, 4 + 4 * axes)
     try:
         kind, found_axes, *sizes = struct.unpack(f">HBB{axes}I", head.read())[1:]
@@ -102,14 +101,3 @@ def _open(name: str, file: StoredFile, axes: int, scratch: Path) -> tuple[tuple[
     if not expected or expected != there:
         raise UserError(f"{name!r} states {expected:,} bytes and holds {there:,}: it is cut off or damaged")
     return tuple(sizes), file.part(4 + 4 * axes, expected)
-
-
-def _unzip(name: str, file: StoredFile, scratch: Path) -> Path:
-    target = scratch / name.replace("/", "_").removesuffix(".gz")
-    if file.size is None:
-        return unzipped(file.path, target)
-    try:
-        target.write_bytes(gzip.decompress(file.read()))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{name!r} does not unzip: {error}") from error
-    return target

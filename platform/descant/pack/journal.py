@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Journal:
 
     Raises:
         UserError: another process is writing this data set.
+        OSError: the file cannot be written.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
@@ -41,7 +43,11 @@ class Journal:
             raise UserError(
                 f"another process is packing into {str(folder)!r}: wait until it is done, or give another folder"
             )
-        self.shards = self._go_on(folder, identity)
+        try:
+            self.shards = self._go_on(folder, identity)
+        except OSError:
+            self.close()
+            raise
 
     def add(self, shard: Shard) -> None:
         """Note a shard that is whole and on the disk."""
@@ -50,7 +56,8 @@ class Journal:
     def close(self) -> None:
         """Let others write the data set."""
         self._lock.release()
-        self._file.close()
+        with suppress(OSError):  # a full disk: of what it could not write here, the writing of the line has told
+            self._file.close()
 
     def _go_on(self, folder: Path, identity: str) -> list[Shard]:
         """Return the whole shards that an earlier process left, and bring the file in line with them."""

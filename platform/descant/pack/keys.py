@@ -15,7 +15,7 @@ def key_of(path: str) -> str:
     return _META.sub("_", key)
 
 
-class Keys:
+class KeyMaker:
     """Hands out each key once: the second of a name ends in ``-2``, and so on."""
 
     def __init__(self) -> None:

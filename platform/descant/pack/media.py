@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from descant.data.infer import KINDS
 from descant.errors import UserError
 from descant.pack.clip import Clips
 from descant.pack.picture import Pictures
 from descant.pack.record import Format
 
-AUDIO = ("flac", "wav", "mp3", "ogg")
-IMAGES = ("jpg", "jpeg", "png")
+AUDIO, IMAGES = (tuple(name for name, kind in KINDS.items() if kind == wanted) for wanted in ("audio", "image"))
 Kind = Literal["auto", "audio", "image"]
 Media = Clips | Pictures
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from descant.data.decode import decode_image
+from descant.data.decode import JPEG, decode_image
 from descant.data.description import Field
 from descant.errors import UserError
 from descant.pack.face_boxes import box_of, read_boxes
@@ -19,10 +19,9 @@ from descant.pack.files import open_files
 from descant.pack.mtfl_files import CLASSES, Face, read_faces
 from descant.pack.packing import packer
 from descant.pack.picture import encode_jpeg
-from descant.pack.record import Format, Plan, Record, Sample
+from descant.pack.record import Format, PackedSample, Plan, RawRecord
 from descant.pack.splits import check_share
 
-_JPEG_MAGIC = b"\xff\xd8"
 _OUTSIDE = 0.25  # how far a landmark may lie beyond the border, in widths and heights of the picture
 
 
@@ -66,7 +65,7 @@ class Mtfl(Format):
         fields |= {name: Field("class", classes=classes) for name, classes in CLASSES.items()}
         boxes = None if self.boxes is None else read_boxes(self.boxes)
         records = [
-            Record(
+            RawRecord(
                 face.key,
                 split,
                 (face.picture,),
@@ -90,13 +89,13 @@ def _splits(faces: Mapping[str, Sequence[Face]], validation: float, seed: int) -
     return [*train, *(("test", face) for face in faces["test"])]
 
 
-def _crop(record: Record, size: int, margin: float) -> Sample:
+def _crop(record: RawRecord, size: int, margin: float) -> PackedSample:
     """Return the face cropped to ``size`` pixels."""
     picture_HWC = _decode(record, record.read())
     return _face(record, *crop_face(picture_HWC, np.array(record.labels["landmarks"]), size, margin))
 
 
-def _crop_box(record: Record, size: int) -> Sample:
+def _crop_box(record: RawRecord, size: int) -> PackedSample:
     """Return the face cropped to ``size`` pixels as its box says."""
     if record.detail is None:
         raise ValueError("no box holds the middle of the face's landmarks")
@@ -104,21 +103,21 @@ def _crop_box(record: Record, size: int) -> Sample:
     return _face(record, *crop_box(picture_HWC, np.array(record.labels["landmarks"]), size, record.detail))
 
 
-def _face(record: Record, crop_SSC: np.ndarray, points_P2: np.ndarray) -> Sample:
+def _face(record: RawRecord, crop_SSC: np.ndarray, points_P2: np.ndarray) -> PackedSample:
     points = tuple((round(float(x), 3), round(float(y), 3)) for x, y in points_P2)
-    return Sample({"jpg": encode_jpeg(crop_SSC)}, {**record.labels, "landmarks": points})
+    return PackedSample({"jpg": encode_jpeg(crop_SSC)}, {**record.labels, "landmarks": points})
 
 
-def _keep(record: Record) -> Sample:
+def _keep(record: RawRecord) -> PackedSample:
     """Return the whole picture as it is."""
     stored = record.read()
     _decode(record, stored)
-    if not stored.startswith(_JPEG_MAGIC):
+    if not stored.startswith(JPEG):
         raise ValueError("the picture is not a JPEG")
-    return Sample({"jpg": stored}, record.labels)
+    return PackedSample({"jpg": stored}, record.labels)
 
 
-def _decode(record: Record, stored: bytes) -> np.ndarray:
+def _decode(record: RawRecord, stored: bytes) -> np.ndarray:
     picture_HWC = decode_image(stored)
     points_P2, extent = np.array(record.labels["landmarks"]), np.array(picture_HWC.shape[1::-1])
     if ((points_P2 < -_OUTSIDE * extent) | (points_P2 > (1 + _OUTSIDE) * extent)).any():

@@ -16,7 +16,7 @@ from typing import Any
 from descant import __version__
 from descant.data.description import Description, Field
 from descant.errors import UserError
-from descant.pack.record import Format, LeftOut, Plan, Record, Sample
+from descant.pack.record import Format, LeftOut, PackedSample, Plan, RawRecord
 from descant.pack.workplace import Workplace
 from descant.pack.writer import SHARD_SIZE, DataSetWriter
 from descant.parallel import Progress, in_order
@@ -95,13 +95,13 @@ def _write(writer: DataSetWriter, plan: Plan, jobs: int | None, on_progress: Pro
     report = (lambda done, _: on_progress(before + done, total)) if on_progress is not None else None
     results = in_order(partial(_encode, plan.encode), records, jobs, report, plan.batch)
     for number, record, result in zip(todo, records, results, strict=True):
-        if isinstance(result, Sample):
+        if isinstance(result, PackedSample):
             writer.add(number, record.split, record.key, result)
         else:
             yield {"key": record.key, "reason": result}
 
 
-def _encode(encode: Callable[[Record], Sample], record: Record) -> Sample | str:
+def _encode(encode: Callable[[RawRecord], PackedSample], record: RawRecord) -> PackedSample | str:
     """Return a record's sample, or why it is left out."""
     try:
         return encode(record)

@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from descant.data.decode import decode_image
+from descant.data.decode import JPEG, MAX_PIXELS, PNG, decode_image
 from descant.data.description import Field
 from descant.errors import UserError
-from descant.pack.record import Sample
+from descant.pack.record import PackedSample
 
 JPEG_QUALITY = 95
-_MAGIC = {"jpg": b"\xff\xd8", "png": b"\x89PNG\r\n\x1a\n"}
+_BEGINNINGS = {"jpg": JPEG, "png": PNG}
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class Pictures:
         """Return the input that the pictures become."""
         return {"image": Field("image", self.extension)}
 
-    def encode(self, content: bytes, labels: Mapping[str, Any]) -> Sample:
+    def encode(self, content: bytes, labels: Mapping[str, Any]) -> PackedSample:
         """Return a sample of a JPEG or PNG file; a ValueError says why there is none."""
         picture_HWC = decode_image(content)  # that it decodes is known now, and not first in training
-        if self.size is None and content.startswith(_MAGIC[self.extension]):
-            return Sample({self.extension: content}, labels)
+        if self.size is None and content.startswith(_BEGINNINGS[self.extension]):
+            return PackedSample({self.extension: content}, labels)
         if self.size is not None:
             picture_HWC = _resized(picture_HWC, self.size)
         encode = encode_jpeg if self.extension == "jpg" else encode_png
-        return Sample({self.extension: encode(picture_HWC)}, labels)
+        return PackedSample({self.extension: encode(picture_HWC)}, labels)
 
 
 def encode_jpeg(picture_HWC: np.ndarray) -> bytes:
@@ -77,4 +77,8 @@ def _resized(picture_HWC: np.ndarray, size: int) -> np.ndarray:
     height, width = picture_HWC.shape[:2]
     scale = size / min(height, width)
     target = (max(round(width * scale), 1), max(round(height * scale), 1))
+    if target[0] * target[1] > MAX_PIXELS:
+        raise ValueError(
+            f"with a shorter side of {size} pixels it would have {target[0]} × {target[1]}, allowed are {MAX_PIXELS:,}"
+        )
     return np.asarray(Image.fromarray(picture_HWC).resize(target, Image.Resampling.LANCZOS))

@@ -17,7 +17,7 @@ LeftOut = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RawRecord:
     """One sample to be: key, split, where its content lies, the source's labels, and what else its making needs."""
 
     key: str
@@ -33,7 +33,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PackedSample:
     """A finished sample: extension → bytes, its labels, and the length of its audio in seconds."""
 
     members: Mapping[str, bytes]
@@ -56,8 +56,8 @@ class Plan:
     """
 
     fields: Mapping[str, Field]
-    records: Sequence[Record]
-    encode: Callable[[Record], Sample]
+    records: Sequence[RawRecord]
+    encode: Callable[[RawRecord], PackedSample]
     left_out: Sequence[LeftOut] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     batch: int = 1

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from descant.files import sync
 from descant.pack.journal import Shard
-from descant.pack.record import Sample
+from descant.pack.record import PackedSample
 
 
 class ShardWriter:
@@ -56,7 +56,7 @@ class ShardWriter:
         }
         return {name: counts for name, counts in totals.items() if any(counts)}
 
-    def add(self, number: int, key: str, sample: Sample) -> None:
+    def add(self, number: int, key: str, sample: PackedSample) -> None:
         """Write the sample of a record; labels that are None are left out of its json."""
         if self._file is not None and self._file.tell() >= self._shard_size:
             self.close()

@@ -6,16 +6,10 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from descant.data.splits import NAMES, SPLITS
 from descant.errors import UserError
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
-SPLITS = ("train", "validation", "test")
-NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""What others call the splits, in lower case."""
 
 
 def stratified(classes: Sequence[Hashable], seed: int) -> list[str]:
@@ -53,3 +47,6 @@ def _by_class(classes: Sequence[Hashable]) -> list[list[int]]:
     for index, name in enumerate(classes):
         members.setdefault(name, []).append(index)
     return [members[name] for name in sorted(members, key=str)]
+
+
+__all__ = ["NAMES", "SHARES", "SPLITS", "check_share", "stratified", "with_validation"]

@@ -17,7 +17,7 @@ from descant.errors import Interrupted, RunError, UserError
 from descant.files import is_full
 from descant.pack import journal
 from descant.pack.journal import Journal
-from descant.pack.record import Sample
+from descant.pack.record import PackedSample
 from descant.pack.shards import ShardWriter
 from descant.pack.splits import SPLITS
 from descant.pack.workplace import Workplace
@@ -66,7 +66,13 @@ class DataSetWriter:
     def __enter__(self) -> DataSetWriter:
         """Make the folder beside, or go on with what is in it."""
         self._place.make()
-        self._journal = Journal(self._place.path, self._identity)
+        try:
+            self._journal = Journal(self._place.path, self._identity)
+        except OSError as error:
+            if not is_full(error):
+                raise UserError(f"nothing can be written into {str(self._given)!r}: {error.strerror}") from error
+            self._place.remove()
+            raise self._full() from error
         whole = self._journal.shards
         self._place.keep_only({journal.FILE, *(shard.name for shard in whole)})
         self.done = {number for shard in whole for number in shard.records}
@@ -99,12 +105,9 @@ class DataSetWriter:
         self._place.remove()
         self._journal.close()
         if is_full(error):
-            raise RunError(
-                f"the disk is full while packing into {str(self._given)!r}: make room or give another folder; "
-                f"nothing half-written is left"
-            ) from error
+            raise self._full() from error
 
-    def add(self, number: int, split: str, key: str, sample: Sample) -> None:
+    def add(self, number: int, split: str, key: str, sample: PackedSample) -> None:
         """Write the sample of the record with this number."""
         self._splits[split].add(number, key, sample)
 
@@ -136,6 +139,12 @@ class DataSetWriter:
         os.unlink(self._place.path / journal.FILE)
         self._place.land()
         return description
+
+    def _full(self) -> RunError:
+        return RunError(
+            f"the disk is full while packing into {str(self._given)!r}: make room or give another folder; "
+            f"nothing half-written is left"
+        )
 
     def _whole(self) -> list[journal.Shard]:
         return [shard for writer in self._splits.values() for shard in writer.shards if shard.size_bytes]

@@ -19,12 +19,18 @@ from descant.registry import Registry
 from descant.tasks.metrics import Metric
 
 Loss = Callable[[Any, Any], "torch.Tensor"]
+_LARGEST = 1e15  # of a label's numbers: its square, summed over a batch, is far from where float32 ends
 
 tasks: Registry[Task]
 
 
 class BadLabel(ValueError):
     """A sample's label cannot teach this task; the sample's label is quarantined, with the reason."""
+
+
+def can_teach(numbers: np.ndarray) -> bool:
+    """Return whether a label's numbers are finite, as float32 and in squared losses too: none is beyond 1e15."""
+    return bool((np.abs(numbers.astype(np.float64)) <= _LARGEST).all())  # NaN is not
 
 
 class Task:
@@ -106,7 +112,7 @@ class Task:
         """Return one sample's JSON label as an array.
 
         Raises:
-            BadLabel: the label has the wrong type or range.
+            BadLabel: the label has the wrong type or range, or would not stay finite as float32 and in a loss.
         """
         raise NotImplementedError
 

@@ -12,7 +12,7 @@ from descant.errors import UserError
 from descant.inputs.base import View, image_view
 from descant.lazy import torch
 from descant.tasks import losses, metrics
-from descant.tasks.base import BadLabel, Task
+from descant.tasks.base import BadLabel, Task, can_teach
 
 
 class Landmarks(Task):
@@ -78,12 +78,12 @@ class Landmarks(Task):
 
     def target(self, label: Any, views: Mapping[str, View]) -> np.ndarray:
         """Return the points, (P, 2), moved along with what happened to the image."""
-        allowed = f"{self.label} is {label!r}: allowed are {self.points} pairs [x, y] of finite pixels"
+        allowed = f"{self.label} is {label!r}: allowed are {self.points} pairs [x, y] of finite pixels up to 1e15"
         try:
             points = np.asarray(label, np.float64)
         except (TypeError, ValueError, OverflowError) as error:
             raise BadLabel(allowed) from error
-        if points.shape != (self.points, 2) or not np.isfinite(points).all():
+        if points.shape != (self.points, 2) or not can_teach(points):
             raise BadLabel(allowed)
         view = image_view(views)
         moved = view.from_pixels(points) if view is not None else points

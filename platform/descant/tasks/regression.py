@@ -11,7 +11,7 @@ import numpy as np
 from descant.inputs.base import View
 from descant.lazy import torch
 from descant.tasks import losses, metrics
-from descant.tasks.base import BadLabel, Task
+from descant.tasks.base import BadLabel, Task, can_teach
 
 
 class Regression(Task):
@@ -42,13 +42,11 @@ class Regression(Task):
 
     def target(self, label: Any, views: Mapping[str, View]) -> np.ndarray:
         """Return the numbers as a flat float32 array."""
+        allowed = f"{self.label} is {label!r}: allowed are {self.count} finite numbers up to 1e15 in size"
         try:
             values = np.asarray(label)
-            if values.dtype.kind not in "biuf":
-                raise TypeError(f"{values.dtype} is no kind of number")
-            values = values.astype(np.float32).reshape(-1)
         except (TypeError, ValueError, OverflowError) as error:
-            raise BadLabel(f"{self.label} is {label!r}: allowed are {self.count} finite numbers") from error
-        if values.size != self.count or not np.isfinite(values).all():
-            raise BadLabel(f"{self.label} is {label!r}: allowed are {self.count} finite numbers")
-        return values
+            raise BadLabel(allowed) from error
+        if values.dtype.kind not in "biuf" or values.size != self.count or not can_teach(values):
+            raise BadLabel(allowed)
+        return values.astype(np.float32).reshape(-1)

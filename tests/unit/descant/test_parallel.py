@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,7 +15,15 @@ import pytest
 
 from descant.errors import RunError, UserError
 from descant.parallel import in_order
-from pool_work import die_at_three, leave_a_trace, print_as_c_does, refuse_seven, slow_square, threads_of
+from pool_work import (
+    die_at_three,
+    leave_a_trace,
+    print_as_c_does,
+    raise_the_unpicklable,
+    refuse_seven,
+    slow_square,
+    threads_of,
+)
 
 TESTS = Path(__file__).parents[2]
 
@@ -55,6 +64,37 @@ def test_an_error_is_passed_on_in_its_place(jobs: int) -> None:
 def test_a_killed_process_is_said_in_plain_words() -> None:
     with pytest.raises(RunError, match="has been killed"):
         list(in_order(die_at_three, list(range(30)), 2, None))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_that_cannot_be_pickled_is_passed_on_in_words(jobs: int) -> None:
+    with pytest.raises(Exception, match="too complicated"):
+        list(in_order(raise_the_unpicklable, [1, 2], jobs, None))
+
+
+def test_what_cannot_be_pickled_is_refused_and_leaves_no_process() -> None:
+    before = psutil.Process().children()
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        list(in_order(lambda number: number, [1, 2], 2, None))
+    assert psutil.Process().children() == before
+
+
+def test_where_it_was_raised_is_shown() -> None:
+    with pytest.raises(ValueError, match="seven") as raised:
+        list(in_order(refuse_seven, [7, 7], 2, None))
+    assert "in refuse_seven" in str(raised.value.__cause__)
+
+
+def test_large_work_and_large_results_pass() -> None:
+    """More than a pipe holds, both ways, and from several processes at once."""
+    parts = [bytes([number]) * 3_000_000 for number in range(6)]
+    assert list(in_order(bytes.upper, parts, 2, None)) == [part.upper() for part in parts]
+
+
+def test_what_work_prints_is_no_result(capfd: pytest.CaptureFixture[str]) -> None:
+    assert list(in_order(print, ["one", "two"], 2, None)) == [None, None]
+    out, err = capfd.readouterr()
+    assert (out, sorted(err.split())) == ("", ["one", "two"])
 
 
 def test_each_process_has_one_thread() -> None:

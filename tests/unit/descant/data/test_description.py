@@ -52,6 +52,17 @@ def test_a_description_comes_back_as_written(tmp_path: Path) -> None:
         ({"splits": {"train": {"samples": 1, "shards": ["../x.tar"]}}}, "shards lie beside it"),
         ({"fields": {"genre": {"kind": "class", "clases": ["a"]}}}, "clases"),
         ({"fields": []}, "is no description of a data set"),
+        ({"fingerprint": 5}, "fingerprint is 5"),
+        ({"splits": {"train": {"samples": 1, "shards": [5]}}}, "a shard of the split 'train' is 5"),
+        ({"splits": {"train": {"samples": 1, "shards": "a.tar"}}}, "are 'a.tar', no list"),
+        ({"splits": {"train": {"samples": 1, "shards": {"a.tar": 1}}}}, "no list"),
+        ({"splits": {"train": {"samples": "1", "shards": ["a.tar"]}}}, "samples of the split 'train' are '1'"),
+        ({"splits": {"train": {"samples": 1, "shards": ["a.tar"], "counts": 3}}}, "is no description"),
+        ({"splits": {"train": {"samples": 1, "shards": ["a.tar", "a.tar"]}}}, "'a.tar' twice, for the split 'train'"),
+        (
+            {"splits": {name: {"samples": 1, "shards": [f"{name}.tar", "a.tar"]} for name in ("train", "test")}},
+            "'a.tar' twice, for the split 'train' and for 'test'",
+        ),
     ],
 )
 def test_a_damaged_description_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
@@ -60,7 +71,7 @@ def test_a_damaged_description_is_refused(tmp_path: Path, change: dict[str, Any]
         Description.read(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00", "[" * 100_000])
 def test_what_is_no_json_object_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(UserError, match="pack the data again"):
@@ -97,16 +108,25 @@ def test_labels_are_understood_from_their_values(tmp_path: Path, values: list[An
 
 
 def test_splits_go_by_the_names_of_the_shards(tmp_path: Path) -> None:
-    for name in ("train-000000", "train-000001", "val-0", "test_7", "other"):
+    for name in ("train-000000", "Training-000001", "val-0", "dev_1", "test_7", "testing-000"):
         label_shard(tmp_path / f"{name}.tar", [{"genre": 1}, {"genre": 0}, {}])
     description = infer(tmp_path)
     assert {name: split.samples for name, split in description.splits.items()} == {
-        "train": 9,
-        "validation": 3,
-        "test": 3,
+        "train": 6,
+        "validation": 6,
+        "test": 6,
     }
-    assert sorted(description.splits["train"].shards) == ["other.tar", "train-000000.tar", "train-000001.tar"]
-    assert description.splits["train"].counts == {"genre": [3, 3]}
+    assert description.splits["train"].shards == ("Training-000001.tar", "train-000000.tar")
+    assert description.splits["train"].counts == {"genre": [2, 2]}
+
+
+def test_shards_of_no_split_train_unless_others_are_of_one(tmp_path: Path) -> None:
+    for name in ("eval-000000", "extra-000000"):
+        label_shard(tmp_path / f"{name}.tar", [{"genre": 1}])
+    assert {name: split.samples for name, split in infer(tmp_path).splits.items()} == {"train": 2}
+    label_shard(tmp_path / "train-000000.tar", [{"genre": 1}])
+    with pytest.raises(UserError, match=r"'eval-000000.tar' does not \(2 in all\): begin it with one of train, "):
+        infer(tmp_path)
 
 
 def test_inputs_are_named_by_their_kind_or_extension(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_an_index_that_does_not_fit_is_built(
 def test_damage_is_refused_as_locally(server: ShardServer, cache: ShardCache) -> None:
     server.files[TRAIN] = server.files[TRAIN][:50_000]
     folder = RemoteFolder(server.url, cache, QUICK)
-    with pytest.raises(UserError, match=f"the shard '{TRAIN}' is damaged at byte"):
+    with pytest.raises(UserError, match=f"the shard '{TRAIN}' is not whole"):
         SplitReader(folder, describe(folder), "train")
 
 

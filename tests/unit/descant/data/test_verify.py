@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from descant.cli.main import main
-from descant.data.index import read_index
+from descant.data.description import fingerprint
+from descant.data.index import build_index, load_index
 from support import mel_data_set, write_shard
 
 
@@ -24,16 +25,18 @@ def verify(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict]:
 
 
 def describe(folder: Path, **samples: int) -> None:
+    shards = {split: [folder / f"{split}-000000.tar"] for split in samples}
+    mark = fingerprint({split: [build_index(path) for path in paths] for split, paths in shards.items()})
     splits = {
         split: {"samples": count, "shards": [f"{split}-000000.tar"], "counts": {}} for split, count in samples.items()
     }
-    description = {"format": 1, "name": "d", "fingerprint": "0", "fields": {}, "splits": splits}
+    description = {"format": 1, "name": "d", "fingerprint": mark, "fields": {}, "splits": splits}
     (folder / "dataset.json").write_text(json.dumps(description))
 
 
 def test_sound_shards(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify(capsys, str(folder)) == (0, {"samples": 16, "shards": 3, "problems": []})
-    assert len(read_index(folder / "train-000000.tar")) == 8
+    assert len(load_index(folder / "train-000000.tar")) == 8
     assert main(["data", "verify", str(folder / "train-000000.tar"), str(folder / "test-000000.tar")]) == 0
     lines = capsys.readouterr().out.splitlines()
     size = (folder / "train-000000.tar").stat().st_size
@@ -62,7 +65,7 @@ def test_an_index_that_seems_to_fit_is_not_believed(folder: Path, capsys: pytest
     assert verify(capsys, str(path))[0] == 1
     path.write_bytes(raw)
     assert verify(capsys, str(path))[1]["samples"] == 8
-    assert len(read_index(path)) == 8
+    assert len(load_index(path)) == 8
 
 
 def test_what_differs_from_the_description(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,6 +85,17 @@ def test_what_differs_from_the_description(folder: Path, capsys: pytest.CaptureF
         "dataset.json says that the split 'train' has 9 samples, its shards have 8",
         "dataset.json says that the split 'validation' has 4 samples, its shards have 0",
     }
+
+
+def test_shards_of_another_data_set_with_as_many_samples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    describe(folder, train=8, validation=4, test=4)
+    write_shard(folder / "test-000000.tar", {f"other{number}": {"txt": b"text"} for number in range(4)})
+    code, found = verify(capsys, str(folder))
+    assert code == 1
+    (problem,) = found["problems"]
+    assert problem["shard"] == "dataset.json" and "they are those of another data set" in problem["problem"]
+    describe(folder, train=8, validation=4, test=4)
+    assert verify(capsys, str(folder))[0] == 0
 
 
 def test_a_shard_that_is_there_twice(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,12 @@ def test_clips_of_another_rate_are_resampled() -> None:
     assert mel.decode(sound(16_000, 16_000)).shape == (8000,)
 
 
+def test_a_crop_of_a_long_clip_does_not_keep_all_of_it_in_memory() -> None:
+    mel = MelInput("mel", AUDIO, crop_frames=20, where="loader", **SMALL)
+    crop_TM = mel.train_view(np.zeros(80_000, np.float32), np.random.default_rng(0)).arrays["value"]
+    assert crop_TM.base is None or crop_TM.base.nbytes <= 2 * crop_TM.nbytes
+
+
 def test_pictures_are_resized_and_normalised_and_points_keep_their_place() -> None:
     pixels = np.zeros((30, 60, 3), np.uint8)
     pixels[:, 30:] = 255
@@ -137,6 +143,23 @@ def test_arrays_have_the_shape_of_the_data_set_or_the_recipe() -> None:
 def test_ready_mels_of_another_shape_are_bad_samples(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="the mel has shape"):
         MelInput("mel", MELS, bands=8).decode(npy(values))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e39])
+def test_arrays_that_would_make_the_loss_nan_are_bad_samples(number: float) -> None:
+    for input in (ArrayInput("mel", MELS), MelInput("mel", MELS, bands=8)):
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            input.decode(npy(np.full((40, 8), number)))
+
+
+@pytest.mark.parametrize("kind", [">f2", ">f4", "<f8", "<i2", ">u8", "?"])
+def test_arrays_of_any_numbers_become_batches(kind: str) -> None:
+    member = npy(np.ones((40, 8), kind))
+    for input in (ArrayInput("mel", MELS), MelInput("mel", MELS, bands=8, crop_frames=50)):
+        views = [*input.evaluation_views(input.decode(member)), input.blank()]
+        batch = input.finish(batch_of(views))
+        assert batch.dtype == torch.float32
+        assert batch[0].sum() == (320 if batch.shape[1] == 40 else 320 - 80), "frames around a short clip are silence"
 
 
 @pytest.mark.parametrize(

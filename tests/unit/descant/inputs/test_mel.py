@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,45 @@ def test_power_is_torchaudios_for_any_length(samples: int, seed: int) -> None:
     found = LogMel().power(audio_BN)
     assert found.shape[1] == LogMel().frames(samples)
     assert float((found - expected).abs().max()) <= 1e-6 * float(expected.max())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(SIZES), st.integers(1, 9), st.integers(-3, 3), st.integers(1, 2))
+def test_blocks_of_frames_give_the_numbers_of_the_whole(
+    size: dict[str, Any], blocks: int, beyond: int, count: int
+) -> None:
+    mel = LogMel(**size)
+    audio_BN = clips(blocks, blocks * 256 * mel.hop // 3 + beyond, count)
+    half = mel.n_fft // 2
+    padded_BN = torch.nn.functional.pad(audio_BN[:, None], (half, half), mode="reflect")[:, 0]
+    spectrum_BTF = torch.fft.rfft(padded_BN.unfold(1, mel.n_fft, mel.hop) * mel.window_N)
+    power_BTF = spectrum_BTF.real.square() + spectrum_BTF.imag.square()
+    expected_BTM = power_BTF @ mel.bank_MF.T
+    torch.testing.assert_close(mel.power(audio_BN), expected_BTM, rtol=1e-5, atol=1e-7 * float(expected_BTM.max()))
+
+
+_LONG_CLIP = """
+import io, resource
+import numpy as np, soundfile
+from descant.data.description import Field
+from descant.inputs import MelInput
+
+buffer = io.BytesIO()
+with soundfile.SoundFile(buffer, "w", 16_000, 1, format="FLAC") as clip:
+    for _ in range(30):
+        clip.write(np.zeros(60 * 16_000, np.float32))
+mel = MelInput("mel", {"audio": Field("audio", "flac")}, where="loader")
+mel.train_view(np.zeros(16_000, np.float32), np.random.default_rng(0))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+mel.train_view(mel.decode(buffer.getvalue()), np.random.default_rng(0))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_half_an_hour_takes_little_memory_beside_its_waveform() -> None:
+    grown_kib = int(subprocess.run([sys.executable, "-c", _LONG_CLIP], check=True, capture_output=True).stdout)
+    waveform_kib = 30 * 60 * 16_000 * 4 // 1024
+    assert grown_kib < 2.5 * waveform_kib
 
 
 def test_decibels_are_relative_to_each_clips_loudest_bin() -> None:

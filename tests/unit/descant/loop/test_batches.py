@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,26 @@ def test_a_shard_that_is_written_to_while_it_is_open_is_noticed(folder: Path, tm
     scribble(data / "train-000000.tar")
     with pytest.raises(RunError, match="train-000000.tar' changed during the run"):
         made.make(1, 0)
+
+
+def test_members_of_no_sample_are_left_out_and_said(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = shutil.copytree(folder, tmp_path / "data")
+    with tarfile.open(data / "train-000000.tar", "a") as tar:
+        for name in ("README", "sub/._00000000.npy"):
+            tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    order = TrainingOrder.of_one(0, "f", SAMPLES, SAMPLES)
+    assert sorted(maker(data, order).make(0, 0).keys) == sorted(maker(folder, order).make(0, 0).keys)
+    assert caplog.messages == [
+        "2 members of the shards are of no sample and left out, the first 'README' of train-000000.tar"
+    ]
+    with tarfile.open(data / "train-000000.tar", "a") as tar:
+        link = tarfile.TarInfo("00000099.npy")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    with pytest.raises(UserError, match=r"'train-000000.tar' is not whole at '00000099.npy', byte \d+: the member"):
+        maker(data, order)
 
 
 def scribble(shard: Path) -> None:

@@ -103,6 +103,14 @@ def test_in_is_packed_plus_left_out_and_each_line_is_named(tmp_path: Path) -> No
     assert len(stock_samples(tmp_path / "out")) == 30 and description.provenance["found"] == 35
 
 
+def test_a_path_that_no_file_can_have_is_left_out(tmp_path: Path) -> None:
+    rows = [["x" * 300 + ".png", "a", 1, ""], ["a/" * 3000 + "b.png", "b", 1, ""], ["a\0.png", "b", 1, ""]]
+    description = pack_csv(write_table(tmp_path / "source", rows), tmp_path / "out", jobs=1)
+    reasons = left_out(description)
+    assert list(reasons) == ["line 32", "line 33", "line 34"]
+    assert reasons["line 32"].endswith("the file cannot be read: File name too long")
+
+
 def test_paths_never_lead_out_of_the_keys(tmp_path: Path) -> None:
     table = write_table(tmp_path / "source", [["../up.png", "a", 1, ""], [str(tmp_path / "up.png"), "b", 1, ""]])
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "up.png")

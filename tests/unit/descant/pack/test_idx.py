@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from descant.data.decode import decode_image
 from descant.errors import UserError
 from descant.pack.idx import pack_idx
-from packing import stock_samples
+from packing import largest_file, stock_samples
 
 SIDE = 10
 
@@ -128,6 +129,29 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, what: str, message: s
     with pytest.raises(UserError, match=message):
         pack_idx(source, tmp_path / "out", jobs=1)
     assert [path.name for path in tmp_path.iterdir()] == ["idx"]
+
+
+def tar_of(source: Path) -> Path:
+    with tarfile.open(source.with_suffix(".tar"), "w") as tar:
+        tar.add(source, source.name)
+    return source.with_suffix(".tar")
+
+
+def test_gzipped_files_in_a_tar_that_do_not_unzip_are_refused(tmp_path: Path) -> None:
+    source = write_idx(tmp_path / "idx", zipped=True)
+    tar = tar_of(source)
+    with largest_file(2_000), pytest.raises(UserError, match="idx/.*gz' cannot be unzipped into .* set TMPDIR"):
+        pack_idx(tar, tmp_path / "out", jobs=1)
+    images = source / "train-images-idx3-ubyte.gz"
+    images.write_bytes(images.read_bytes()[:-9])
+    with pytest.raises(UserError, match="idx/train-images-idx3-ubyte.gz' does not unzip"):
+        pack_idx(tar_of(source), tmp_path / "out", jobs=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["idx", "idx.tar"]
+
+
+def test_a_split_of_one_picture_is_paired_with_itself(tmp_path: Path) -> None:
+    description = pack_idx(write_idx(tmp_path / "idx", test=1), tmp_path / "out", jobs=1, pairs=True)
+    assert description.splits["test"].counts == {"top_left": [2, 0, 0], "bottom_right": [2, 0, 0]}
 
 
 def test_only_labels_that_occur_are_classes(tmp_path: Path) -> None:

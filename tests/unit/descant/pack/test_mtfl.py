@@ -112,6 +112,20 @@ def test_what_is_wrong_with_a_line_or_picture_is_listed_and_the_rest_packed(tmp_
     assert description.splits["train"].samples + description.splits["validation"].samples >= 11
 
 
+@pytest.mark.parametrize("how", ["points", "boxes"])
+def test_a_face_that_would_be_huge_is_left_out(tmp_path: Path, how: str) -> None:
+    source = write_corpus(tmp_path / "mtfl", [line("strip.png", POINTS_P2 * ((400, 5) if how == "points" else 1))])
+    Image.fromarray(np.zeros((2000, 30_000) if how == "points" else (100, 110), np.uint8)).save(source / "strip.png")
+    options: dict[str, Any] = {"margin": 10.0}
+    if how == "boxes":
+        boxes = [f"{path.relative_to(source)} 0 0 99 99" for path in source.rglob("*.jpg")]
+        (tmp_path / "boxes.txt").write_text("\n".join([*boxes, "strip.png -1e9 0 1e9 100"]))
+        options = {"boxes": tmp_path / "boxes.txt"}
+    description = pack_mtfl(source, tmp_path / "out", jobs=1, **options)
+    reasons = left_out(description)
+    assert set(reasons) == {"strip"} and "the face would be a square of" in reasons["strip"]
+
+
 def test_a_picture_of_two_faces_gives_two_and_a_line_said_twice_one(tmp_path: Path) -> None:
     first = line("net\\00.jpg", labels="1 1 1 1")
     source = write_corpus(tmp_path / "mtfl", [first, line("net\\00.jpg", POINTS_P2 + 3)])

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from descant.data.description import Description, Field, describe
-from descant.data.index import read_index
+from descant.data.index import load_index
 from descant.errors import RunError, UserError
-from descant.pack.record import Sample
+from descant.pack.record import PackedSample
 from descant.pack.writer import DataSetWriter
-from packing import stock_samples
+from packing import largest_file, stock_samples
 
 FIELDS = {
     "image": Field("image", "jpg"),
@@ -30,7 +27,7 @@ def write(folder: Path, count: int = 10, stop_at: int = -1, **options: int | boo
             split = ("train", "train", "validation", "test")[number % 4]
             labels = {"kind": number % 2, "spots": None if number % 3 else [[1.5, float(number)]]}
             if number not in writer.done:
-                sample = Sample({"jpg": bytes([number]) * 700}, labels)
+                sample = PackedSample({"jpg": bytes([number % 256]) * 700}, labels)
                 writer.add(number, split, f"group.one/{number:03d}", sample)
             if number == stop_at:
                 raise KeyboardInterrupt
@@ -40,17 +37,6 @@ def write(folder: Path, count: int = 10, stop_at: int = -1, **options: int | boo
 def contents(folder: Path) -> dict[str, bytes]:
     """Everything but the indexes, which hold the time at which the shard was written."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".npz"}
-
-
-@contextmanager
-def largest_file(size_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond ``size_bytes``, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_description_says_what_was_written(tmp_path: Path) -> None:
@@ -63,7 +49,7 @@ def test_description_says_what_was_written(tmp_path: Path) -> None:
     }
     assert description.splits["train"].counts == {"kind": [3, 3]}
     assert description.fields == FIELDS and description.provenance["command"] == "test"
-    index = read_index(tmp_path / "pets" / "train-000000.tar")
+    index = load_index(tmp_path / "pets" / "train-000000.tar")
     assert not index.problems and index.keys[:2] == ["group.one/000", "group.one/001"]
     assert [path.name for path in tmp_path.iterdir()] == ["pets"]
 
@@ -86,7 +72,7 @@ def test_shards_end_after_their_size(tmp_path: Path) -> None:
     shards = description.splits["train"].shards
     assert len(shards) > 1 and shards[1] == "train-000001.tar"
     assert all((tmp_path / "pets" / name).stat().st_size >= 20_000 for name in shards[:-1])
-    assert sum(len(read_index(tmp_path / "pets" / name)) for name in shards) == 40
+    assert sum(len(load_index(tmp_path / "pets" / name)) for name in shards) == 40
 
 
 def test_a_folder_name_is_never_a_url_nor_a_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,11 +82,24 @@ def test_a_folder_name_is_never_a_url_nor_a_pattern(tmp_path: Path, monkeypatch:
     assert (tmp_path / "pipe:touch trap #" / "100%d" / "train-000000.tar").is_file()
 
 
-@pytest.mark.parametrize("size_bytes", [4_000, 30_000])
+@pytest.mark.parametrize("size_bytes", [0, 10, 40, 1_000, 4_000, 30_000])
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, size_bytes: int) -> None:
     with largest_file(size_bytes), pytest.raises(RunError, match="the disk is full.*nothing half-written"):
         write(tmp_path / "pets", count=200)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_when_a_shard_is_noted_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Every shard is as large as files may be, and the notes of all of them grow beyond that."""
+    with largest_file(20_480), pytest.raises(RunError, match="the disk is full"):
+        write(tmp_path / "pets", count=2_000, shard_size=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".pets.partial" / "packing.jsonl").mkdir(parents=True)
+    with pytest.raises(UserError, match="nothing can be written into .*pets"):
+        write(tmp_path / "pets")
 
 
 def test_an_error_while_packing_leaves_the_old_data_set(tmp_path: Path) -> None:
@@ -110,7 +109,7 @@ def test_an_error_while_packing_leaves_the_old_data_set(tmp_path: Path) -> None:
         pytest.raises(KeyboardInterrupt),
         DataSetWriter(tmp_path / "pets", "pets", FIELDS, overwrite=True) as writer,
     ):
-        writer.add(0, "train", "new", Sample({"jpg": b""}, {}))
+        writer.add(0, "train", "new", PackedSample({"jpg": b""}, {}))
         raise KeyboardInterrupt
     assert contents(tmp_path / "pets") == before and [path.name for path in tmp_path.iterdir()] == ["pets"]
 
@@ -136,7 +135,7 @@ def test_an_empty_split_and_an_untaught_class_are_refused(tmp_path: Path) -> Non
         pytest.raises(UserError, match="no training sample is of the kind 'dog'"),
         DataSetWriter(tmp_path / "pets", "pets", FIELDS) as writer,
     ):
-        writer.add(0, "train", "a", Sample({"jpg": b"a"}, {"kind": 0}))
-        writer.add(1, "validation", "b", Sample({"jpg": b"b"}, {"kind": 1}))
+        writer.add(0, "train", "a", PackedSample({"jpg": b"a"}, {"kind": 0}))
+        writer.add(1, "validation", "b", PackedSample({"jpg": b"b"}, {"kind": 1}))
         writer.finish(FIELDS, {})
     assert list(tmp_path.iterdir()) == []
