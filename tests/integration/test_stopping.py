@@ -28,6 +28,14 @@ class After(StopRule):
     def measure(self, curves):
         assert len(curves.epochs) == len(curves.training_loss) == len(curves.validation_loss)
         return len(curves.epochs) - self.evaluations + 0.5
+
+@rules.register("watch")
+class Watch(StopRule):
+    \"\"\"Looks at the gradients and never stops.\"\"\"
+    threshold = 2.0
+    reads_alignment = True
+    def measure(self, curves):
+        return curves.alignment[-1]
 """
 SMALL = ["run=inline", "inputs.mel.crop_frames=24", "inputs.mel.views=1"]
 SMALL += ["trunk={name: bilstm, hidden: [8], dropout: 0}"]
@@ -71,7 +79,7 @@ def test_a_task_that_stops_teaches_no_more_and_is_scored_on(overrides: list[str]
     assert rows(run.folder, "active") == [(0, 1.0), (1, 0.0), (2, 0.0), (3, 0.0)]
     assert [epoch for epoch, _ in rows(run.folder, "loss")] == [0, 1]
     assert [epoch for epoch, _ in rows(run.folder, "loss", "validation")] == [0, 1, 2, 3]
-    assert rows(run.folder, "stop_measure", "validation") == [(0, -0.5), (1, 0.5)]
+    assert rows(run.folder, "stop_measure") == [(0, -0.5), (1, 0.5)]
     assert task(run.folder)["stopped"] == {"epoch": 1, "rule": "after", "action": "freeze"}
     until = train("genre_reconstruction", [*overrides, "trainer.epochs=2", "run.name=until"])
     for name, value in head(until.folder).items():
@@ -132,7 +140,7 @@ def test_a_run_that_goes_on_decides_as_one_that_never_stopped(overrides: list[st
     settings = [*overrides, f"{STOP}={{rule: after, evaluations: 2}}"]
     whole = train("genre_reconstruction", [*settings, "run.name=whole"]).folder
     stopped = train_with_a_stop("genre_reconstruction", [*settings, "run.name=stopped"], before_step)
-    for metric, split in (("active", "train"), ("stop_measure", "validation"), ("loss", "train")):
+    for metric, split in (("active", "train"), ("stop_measure", "train"), ("loss", "train")):
         assert rows(stopped, metric, split) == rows(whole, metric, split)
     for name, value in last_weights(whole).items():
         assert torch.equal(last_weights(stopped)[name], value), name
@@ -146,6 +154,17 @@ def test_ranks_decide_alike_and_learn_what_one_does(overrides: list[str]) -> Non
         torch.testing.assert_close(last_weights(runs[2])[name], value, rtol=1e-3, atol=1e-5, msg=name)
     summary = RunFolder(runs[2]).summary()
     assert summary is not None and summary["status"] == "finished"
+
+
+def test_gradients_are_compared_alike_on_ranks_and_nothing_that_is_learnt_changes(overrides: list[str]) -> None:
+    settings = [*overrides, "optimizer={name: sgd, lr: 0.1}"]
+    runs = train_on_ranks("genre_reconstruction", [*settings, f"{STOP}=watch"], (1, 2))
+    plain = train("genre_reconstruction", [*settings, "run.name=plain"]).folder
+    for name, value in last_weights(plain).items():
+        assert torch.equal(last_weights(runs[1])[name], value), name
+    one, two = (dict(rows(runs[size], "alignment")) for size in (1, 2))
+    assert list(one) == [0, 3], "steps 0 and 10 of three an epoch"
+    assert one == pytest.approx(two, abs=1e-4) and all(-1 <= value <= 1 for value in one.values())
 
 
 def test_a_rule_that_there_is_not_is_one_sentence(overrides: list[str]) -> None:

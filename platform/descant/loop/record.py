@@ -103,9 +103,13 @@ class Record:
         active = stopping.active
         self._stopped = {name: stopping.stopped(name) for name in self.experiment.tasks}
         for decision in decisions:
+            numbers = {"active": float(decision.task in active)}
             if decision.measure is not None:
-                self._row("validation", decision.task, "stop_measure", decision.measure)
-            self._row("train", decision.task, "active", float(decision.task in active))
+                numbers |= {"stop_measure": decision.measure, "stop_threshold": decision.threshold}
+            if not math.isnan(decision.alignment):
+                numbers["alignment"] = decision.alignment
+            for metric, value in numbers.items():
+                self._row("train", decision.task, metric, value)
         self._flush()
 
     def count_time(self, progress: Progress) -> None:

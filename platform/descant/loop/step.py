@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from descant.data.batch import Batch
+from descant.loop.alignment import gradient_cosines
 from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
 from descant.loop.experiment import Experiment
@@ -49,6 +50,7 @@ class Stepper:
         self.module, self.objective, self.inputs = model, objective, experiment.inputs
         self.settings, self.ranks, self.pulse, self.meter = experiment.recipe.trainer, ranks, pulse, meter
         self.tasks = list(experiment.tasks)
+        self.cosines: dict[str, float] = {}
         rehearse(model, self.inputs, experiment.tasks)
         self._trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.norms = globalise(model, ranks)
@@ -74,7 +76,7 @@ class Stepper:
         rehearse(self.module, self.inputs, {name: self.objective.tasks[name] for name in tasks}, self.device)
         self.model = self.accelerator.prepare_model(self.module)
 
-    def take(self, step: int, whole: Batch, beat: Beat, recipe_weights_K: Tensor) -> None:
+    def take(self, step: int, whole: Batch, beat: Beat, recipe_weights_K: Tensor, compare: Sequence[str] = ()) -> None:
         """Leave the gradients of one global batch in the parameters.
 
         Args:
@@ -82,7 +84,10 @@ class Stepper:
             whole: this rank's slice.
             beat: how many samples of the global batch teach each task.
             recipe_weights_K: per task.
+            compare: tasks whose gradients are compared with the main task's, into ``cosines``; of the step's first
+                micro-batch.
         """
+        self._compare, self.cosines = list(compare), {}
         rows = len(whole.keys)
         size = min(self.settings.micro_batch or rows, rows)
         for start in range(0, rows, size):
@@ -122,6 +127,8 @@ class Stepper:
         means_K = losses.sums_K / counts_K
         self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for
         weights_K = recipe_weights_K * self._balance(means_K.detach())
+        if self._compare:
+            self._measure_cosines(means_K)
         total = (weights_K * means_K).sum()
         coupling = self._coupling(batch.valid, beat.rows, last)
         if coupling is not None:
@@ -129,6 +136,12 @@ class Stepper:
         # DDP averages gradients over the ranks; the counts are global already, so the average is undone.
         self.accelerator.backward(total * self.ranks.world_size)
         self.meter.add_losses(losses)
+
+    def _measure_cosines(self, means_K: Tensor) -> None:
+        means = dict(zip(self.objective.tasks, means_K, strict=True))
+        main, shared = self.tasks[0], [p for p in self.module.sharing.parameters() if p.requires_grad]
+        self.cosines = gradient_cosines(means, main, self._compare, shared, self.ranks)
+        self._compare = []
 
     def _coupling(self, valid_B: Tensor, rows: int, last: bool) -> Tensor | None:
         """Return this rank's part of what soft sharing adds to the loss: of the weights once a step, of rows each."""

@@ -25,12 +25,16 @@ class Decision:
     Attributes:
         task: its name.
         measure: what the rule goes by, None where it is too early to tell or the task is stopped.
+        threshold: above which the task stops.
+        alignment: the mean cosine with the main task's gradient since the evaluation before, NaN without.
         stops: whether the task stops now.
         revives: whether it is taken up again.
     """
 
     task: str
     measure: float | None = None
+    threshold: float = math.inf
+    alignment: float = math.nan
     stops: bool = False
     revives: bool = False
 
@@ -185,9 +189,9 @@ class Stopping:
         curves.metric.append(metric)
         curves.weight.append(weight)
         curves.alignment.append(aligned)
-        measure = self.rules[name].measure(curves)
-        enough = epoch - course.began + 1 >= settings.min_epochs
-        return Decision(name, measure, stops=enough and measure is not None and measure > self.rules[name].threshold)
+        measure, threshold = self.rules[name].measure(curves), self.rules[name].threshold
+        stops = measure is not None and measure > threshold and epoch - course.began + 1 >= settings.min_epochs
+        return Decision(name, measure, threshold, aligned, stops)
 
     def _follow(self, decision: Decision, epoch: int, scores: Scores, head: nn.Module) -> None:
         course = self._courses[decision.task]

@@ -23,6 +23,7 @@ from torch import Tensor
 from descant.data.batch import Batch
 from descant.data.order import step_seed
 from descant.errors import Interrupted, StoppedTogether
+from descant.loop.alignment import PROBE_STEPS
 from descant.loop.batches import BatchMaker, load_batches
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
@@ -94,7 +95,9 @@ class Training:
                 raise Interrupted
             due, epoch = self.cadence.after(self.progress), self.progress.epoch
             torch.manual_seed(step_seed(self.order.seed, self.progress.step, self.ranks.rank))
-            self.stepper.take(self.progress.step, batch, beat, self.weights_K)
+            compared = self.stopping.aligned if self.progress.step % PROBE_STEPS == 0 else ()
+            self.stepper.take(self.progress.step, batch, beat, self.weights_K, compared)
+            self.stopping.add_alignments(self.stepper.cosines)
             gradient_norm = self.stepper.update(any(beat.counts_K), measure=due.log)
             self.meter.add_step(beat.counts_K, self.progress.advance(self.order), wait_s)
             self._after_step(epoch, due, gradient_norm)
