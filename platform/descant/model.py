@@ -5,7 +5,8 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -40,11 +41,43 @@ class MultiTaskModel(nn.Module):
         self.factors = {name: schedule.at(epoch, epochs) for name, schedule in self.gradients.items()}
         self.sharing.begin_epoch(epoch, epochs)
 
-    def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str] | None = None) -> dict[str, Tensor]:
-        """Return the output of each of ``tasks`` (all by default), batch first."""
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        tasks: Collection[str] | None = None,
+        views: Mapping[str, Mapping[str, Tensor]] | None = None,
+        pairs: Collection[str] = (),
+    ) -> dict[str, Tensor]:
+        """Return the output of each of ``tasks`` (all by default), batch first.
+
+        Args:
+            inputs: by name, as all other tasks see them.
+            tasks: whose outputs are wanted.
+            views: by task, the inputs as it sees them.
+            pairs: of the tasks with views, those that are given both outputs side by side, (B, 2, …).
+        """
         wanted = list(self.heads) if tasks is None else list(tasks)
-        features = self.sharing(inputs, wanted)
-        return {name: self.heads[name](self.gated(name, features[name])) for name in wanted}
+        views = views or {}
+        plain = [name for name in wanted if name not in views or name in pairs]
+        features = self.sharing(inputs, plain) if plain else {}
+        outputs = {name: self.heads[name](self.gated(name, features[name])) for name in plain}
+        for name in views:
+            with self._not_tracking():
+                seen = self.heads[name](self.gated(name, self.sharing(views[name], [name])[name]))
+            outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
+        return {name: outputs[name] for name in wanted}
+
+    @contextmanager
+    def _not_tracking(self) -> Iterator[None]:
+        """Leave the running statistics of normalisations those of the inputs that evaluations see."""
+        norms = [module for module in self.sharing.modules() if hasattr(module, "is_tracking")]
+        for norm in norms:
+            norm.is_tracking = False  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.is_tracking = True  # type: ignore[assignment]
 
     def gated(self, task: str, feature: Tensor) -> Tensor:
         """Return a task's feature behind its gate."""

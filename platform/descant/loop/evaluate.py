@@ -19,7 +19,7 @@ from descant.data.order import EvaluationOrder
 from descant.inputs import Input
 from descant.loop.batches import BatchMaker, load_batches
 from descant.loop.experiment import Experiment
-from descant.loop.objective import target_of
+from descant.loop.objective import target_of, views_of
 from descant.loop.ranks import Ranks
 from descant.tasks import Metric, Task
 
@@ -159,11 +159,12 @@ def _add_batch(
     seen.bad += batch.bad
     seen.readable += int(batch.valid.sum())
     ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
-    outputs = model(ready, list(tasks))
+    pairs = [name for name, task in tasks.items() if task.pairs]
+    outputs = model(ready, list(tasks), views_of(tasks, batch, ready), pairs)
     for name, task in tasks.items():
         target = target_of(task, batch, ready)
         sums[name].add(outputs[name], target, batch.present[name], batch.views)
-        if task.label is None and name not in seen.pictures:
+        if task.label is None and not task.own_view and name not in seen.pictures:
             shown = slice(0, PICTURES * batch.views, batch.views)
             seen.pictures[name] = (target[shown].cpu(), task.predict(outputs[name][shown]).cpu())
 

@@ -76,5 +76,18 @@ def _loss(task: Task, output: Tensor, batch: Batch, inputs: Mapping[str, Tensor]
 
 
 def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Return a task's target: an input for tasks that give it back, else the stacked labels."""
+    """Return a task's target: of its own view, an input for tasks that give it back, else the stacked labels."""
+    if task.own_view:
+        return task.view_target(inputs, _drawn(task, batch))
     return inputs[task.input] if task.label is None and task.input is not None else batch.targets[task.name]
+
+
+def views_of(tasks: Mapping[str, Task], batch: Batch, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Return the inputs as each of those tasks sees them that make a view of their own."""
+    return {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
+
+
+def _drawn(task: Task, batch: Batch) -> Tensor:
+    """Return what was drawn for each row of the inputs: the views of one sample in an evaluation have it in common."""
+    drawn = batch.drawn[task.name]
+    return drawn if batch.views == 1 else drawn.repeat_interleave(batch.views, 0)

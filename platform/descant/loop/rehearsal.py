@@ -62,7 +62,7 @@ def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str
     shape = tuple(feature.shape[1:])
     with _sentence(f"the head of the task {name!r} does not take the feature {task.feature!r} of shape {shape}"):
         output = model.heads[name](model.gated(name, feature))
-    target = _target(task, ready)
+    output, target = _seen(model, task, ready) if task.own_view else (output, _target(task, ready))
     given = f"an output of shape {_shape(output)} for a target of shape {_shape(target)}"
     with _sentence(f"the task {name!r} cannot compute its loss from {given}"):
         losses_B = task.loss(output, target)
@@ -77,6 +77,18 @@ def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str
             metric.statistics(prediction, target)
     total: Tensor = losses_B.sum()
     return total
+
+
+def _seen(model: MultiTaskModel, task: Task, ready: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return output and target of a task for its own view of blank samples."""
+    device = next(iter(ready.values())).device
+    with _sentence(f"the task {task.name!r} cannot make its own view of the inputs"):
+        drawn = torch.from_numpy(np.stack([task.draw(np.random.default_rng(0))] * ROWS)).to(device)
+        seen = task.view(ready, drawn)
+        target = task.view_target(ready, drawn)
+    with _sentence(f"the trunk or head does not take the inputs as the task {task.name!r} sees them"):
+        output = model(ready, [task.name], {task.name: seen}, [task.name] if task.pairs else [])[task.name]
+    return output, target
 
 
 def _target(task: Task, ready: Mapping[str, Tensor]) -> Tensor:

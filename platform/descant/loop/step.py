@@ -17,7 +17,7 @@ from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Meter
-from descant.loop.objective import Objective
+from descant.loop.objective import Objective, views_of
 from descant.loop.optimizer import build_optimizer
 from descant.loop.pulse import Beat, Pulse
 from descant.loop.ranks import Ranks
@@ -122,7 +122,10 @@ class Stepper:
         inputs = self._finished(batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
-        losses = self.objective.losses(self.model(inputs, self.tasks), batch, inputs)
+        tasks = {name: self.objective.tasks[name] for name in self.tasks}
+        pairs = [name for name, task in tasks.items() if task.pairs]
+        outputs = self.model(inputs, self.tasks, views_of(tasks, batch, inputs), pairs)
+        losses = self.objective.losses(outputs, batch, inputs)
         counts_K = torch.tensor([max(n, 1) for n in beat.counts_K], dtype=torch.float32, device=self.device)
         means_K = losses.sums_K / counts_K
         self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for

@@ -5,6 +5,7 @@ from descant.tasks.base import BadLabel, Task, register_task, tasks
 from descant.tasks.classification import Classification
 from descant.tasks.landmarks import Landmarks
 from descant.tasks.metrics import Metric
+from descant.tasks.own_views import FrameOrder, Jigsaw, Rotation
 from descant.tasks.reconstruction import Reconstruction
 from descant.tasks.regression import Regression
 
@@ -12,10 +13,13 @@ __all__ = [
     "BadLabel",
     "BinaryAttributes",
     "Classification",
+    "FrameOrder",
+    "Jigsaw",
     "Landmarks",
     "Metric",
     "Reconstruction",
     "Regression",
+    "Rotation",
     "Task",
     "register_task",
     "tasks",
