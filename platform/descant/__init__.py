@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from descant.api import load, train
     from descant.errors import RunError, UserError
     from descant.launch.prepare import Run
+    from descant.stopping import Curves, StopRule, register_stop_rule
     from descant.tasks import (
         BinaryAttributes,
         Classification,
@@ -32,6 +33,9 @@ _PLACES = {
     "RunError": "descant.errors",
     "UserError": "descant.errors",
     "Run": "descant.launch.prepare",
+    "Curves": "descant.stopping",
+    "StopRule": "descant.stopping",
+    "register_stop_rule": "descant.stopping",
     "Trained": "descant.trained",
     "BinaryAttributes": "descant.tasks",
     "Classification": "descant.tasks",
@@ -47,17 +51,20 @@ _PLACES = {
 __all__ = [
     "BinaryAttributes",
     "Classification",
+    "Curves",
     "Landmarks",
     "Reconstruction",
     "Regression",
     "Run",
     "RunError",
+    "StopRule",
     "Task",
     "Trained",
     "Trunk",
     "UserError",
     "__version__",
     "load",
+    "register_stop_rule",
     "register_task",
     "register_trunk",
     "train",

@@ -6,6 +6,7 @@ it may happen and when it is taken back are the engine's (loop/stopping.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -54,3 +55,17 @@ class StopRule:
 
 
 rules: Registry[StopRule] = Registry("stop rule", "rules")
+
+
+def register_stop_rule(name: str) -> Callable[[type[StopRule]], type[StopRule]]:
+    """Register a stop rule under a name that recipes use (``tasks.<task>.stop.rule: NAME``).
+
+    >>> @register_stop_rule("solved")
+    ... class Solved(StopRule):
+    ...     def __init__(self, loss: float = 0.1) -> None:
+    ...         self.threshold = -loss
+    ...
+    ...     def measure(self, curves: Curves) -> float | None:
+    ...         return -curves.validation_loss[-1]
+    """
+    return rules.register(name)
