@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from descant.api import load, train
     from descant.errors import RunError, UserError
+    from descant.heads import Head, register_head
     from descant.launch.prepare import Run
     from descant.stopping import Curves, StopRule, register_stop_rule
     from descant.tasks import (
@@ -32,6 +33,8 @@ _PLACES = {
     "train": "descant.api",
     "RunError": "descant.errors",
     "UserError": "descant.errors",
+    "Head": "descant.heads",
+    "register_head": "descant.heads",
     "Run": "descant.launch.prepare",
     "Curves": "descant.stopping",
     "StopRule": "descant.stopping",
@@ -52,6 +55,7 @@ __all__ = [
     "BinaryAttributes",
     "Classification",
     "Curves",
+    "Head",
     "Landmarks",
     "Reconstruction",
     "Regression",
@@ -64,6 +68,7 @@ __all__ = [
     "UserError",
     "__version__",
     "load",
+    "register_head",
     "register_stop_rule",
     "register_task",
     "register_trunk",

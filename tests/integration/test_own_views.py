@@ -29,9 +29,16 @@ class Brightness(Classification):
 
 def test_a_view_of_its_own_teaches_on_ranks_and_after_a_resume_alike(tmp_path: Path) -> None:
     data = mel_data_set(tmp_path / "data", train=40, validation=8, test=8)
-    settings = [f"data={data}", f"run.dir={tmp_path}", *MELS, "tasks.frame_order.weight=0.5"]
+    settings = [
+        f"data={data}",
+        f"run.dir={tmp_path}",
+        *MELS,
+        "tasks.frame_order.weight=0.5",
+        "tasks.masked={weight: 1, dropout: 0}",
+    ]
     check_ranks_and_a_resume("genre", settings, before_step=4)
     rows = list(read_rows(tmp_path / "whole" / "metrics.jsonl"))
+    assert {row["metric"] for row in rows if row["task"] == "masked"} >= {"loss", "mean_absolute_error"}
     scored = {row["metric"]: row["samples"] for row in rows if row["task"] == "frame_order" and row["split"] == "test"}
     assert scored == {"loss": 8, "accuracy": 8}
 

@@ -138,8 +138,7 @@ class BatchMaker(Dataset["Batch | _Failed"]):
         views = self._views(decoded, epoch, position)
         targets = {}
         for name, task in self.labelled.items():
-            assert task.label is not None
-            label = labels.get(task.label)
+            label = task.read(labels)
             if label is None:
                 continue
             try:

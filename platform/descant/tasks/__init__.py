@@ -4,6 +4,7 @@ from descant.tasks.attributes import BinaryAttributes
 from descant.tasks.base import BadLabel, Task, register_task, tasks
 from descant.tasks.classification import Classification
 from descant.tasks.landmarks import Landmarks
+from descant.tasks.masked import MaskedReconstruction
 from descant.tasks.metrics import Metric
 from descant.tasks.own_views import FrameOrder, Jigsaw, Rotation
 from descant.tasks.reconstruction import Reconstruction
@@ -16,6 +17,7 @@ __all__ = [
     "FrameOrder",
     "Jigsaw",
     "Landmarks",
+    "MaskedReconstruction",
     "Metric",
     "Reconstruction",
     "Regression",

@@ -113,6 +113,11 @@ class Task:
         """Return the target of a sample without a label: any value of the right shape and type."""
         raise NotImplementedError
 
+    def read(self, labels: Mapping[str, Any]) -> Any:
+        """Return this task's label out of those of a sample, None where it has none."""
+        assert self.label is not None
+        return labels.get(self.label)
+
     def target(self, label: Any, views: Mapping[str, View]) -> np.ndarray:
         """Return one sample's JSON label as an array.
 

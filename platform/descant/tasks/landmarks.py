@@ -98,6 +98,7 @@ class Landmarks(HeadedTask):
         if points.shape != (self.points, 2) or not can_teach(points):
             raise BadLabel(allowed)
         view = image_view(views)
+        self.check_label(points, None if view is None else view.extent)
         moved = view.from_pixels(points) if view is not None else points
         if view is not None and view.mirrored:
             moved = moved[self._mirrored_order()]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,18 +17,17 @@ from descant.errors import UserError
 from descant.inputs.base import View
 from descant.lazy import torch
 from descant.tasks import losses, metrics
-from descant.tasks.base import Task
+from descant.tasks.headed import HeadedTask
 
 _KINDS = {2: "frames (T, M)", 3: "images (C, H, W)"}
 
 
-class OwnView(Task):
+class OwnView(HeadedTask):
     """Which of several changes was made to an input: cross-entropy on as many logits.
 
     Args:
         input: which input to change; the recipe's only one if None.
-        hidden, dropout: of the head.
-        given: the arguments of ``Task``.
+        given: the arguments of ``HeadedTask``.
     """
 
     own_view = True
@@ -45,8 +44,6 @@ class OwnView(Task):
         inputs: Mapping[str, tuple[int, ...]],
         *,
         input: str | None = None,
-        hidden: Sequence[int] = (),
-        dropout: float = 0.0,
         **given: Any,
     ) -> None:
         fitting = [one for one, shape in inputs.items() if len(shape) == self.dimensions]
@@ -58,7 +55,6 @@ class OwnView(Task):
             )
         self.input = chosen
         super().__init__(name, fields, inputs, **given)
-        self._hidden, self._dropout = tuple(hidden), dropout
 
     @property
     def choices(self) -> int:
@@ -78,11 +74,10 @@ class OwnView(Task):
         assert self.input is not None
         return {**inputs, self.input: self.changed(inputs[self.input], drawn)}
 
-    def head(self, feature: tuple[int, ...]) -> torch.nn.Module:
-        """Return a linear or multi-layer head with a logit for each change."""
-        from descant.heads import mlp
-
-        return mlp(feature, self.choices, self._hidden, self._dropout)
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """A logit for each change."""
+        return (self.choices,)
 
     def predict(self, output: torch.Tensor) -> torch.Tensor:
         """Return the probability of each change, (B, choices)."""

@@ -10,7 +10,7 @@ import torch
 
 from descant.data.order import view_rng
 from descant.errors import UserError
-from descant.tasks import FrameOrder, Jigsaw, Rotation
+from descant.tasks import FrameOrder, Jigsaw, MaskedReconstruction, Rotation
 from descant.tasks.own_views import OwnView, far_apart
 
 IMAGE, MEL = {"image": (2, 6, 6)}, {"mel": (11, 3)}
@@ -53,6 +53,29 @@ def test_stretches_of_frames_are_put_together_in_the_order_that_was_drawn() -> N
         np.testing.assert_array_equal(frames, np.concatenate([*(parts[place] for place in order), straight[9:]]))
 
 
+@pytest.mark.parametrize(("inputs", "hidden"), [({"mel": (11, 3)}, -1.0), ({"image": (2, 6, 5)}, 0.0)])
+def test_the_loss_is_of_what_is_hidden_and_the_target_is_clean(inputs: Any, hidden: float) -> None:
+    task = MaskedReconstruction("m", {}, inputs, share=0.4, size=2)
+    (name, shape), rows = next(iter(inputs.items())), 50
+    drawn = torch.from_numpy(np.stack([task.draw(np.random.default_rng(row)) for row in range(rows)]))
+    assert drawn.flatten(1).sum(1).unique().tolist() == [round(0.4 * drawn[0].numel())]
+    clean = 5 + torch.rand(rows, *shape)
+    seen, target = task.view({name: clean}, drawn)[name], task.view_target({name: clean}, drawn)
+    covered = seen != clean
+    assert (seen[covered] == hidden).all() and torch.equal(target[covered], clean[covered])
+    assert target[~covered].isnan().all()
+    cells = covered if len(shape) == 2 else covered[:, 0]
+    cells = cells[:, :, 0] if len(shape) == 2 else cells
+    assert torch.equal(cells, _grown(drawn, cells.shape[1:]))
+    output = torch.where(covered, clean + 0.5, 1e6)
+    torch.testing.assert_close(task.loss(output, target), torch.full((rows,), 0.5))
+
+
+def _grown(drawn: torch.Tensor, sides: torch.Size) -> torch.Tensor:
+    places = torch.meshgrid(*(torch.arange(side) // 2 for side in sides), indexing="ij")
+    return drawn[(slice(None), *places)]
+
+
 def test_permutations_lie_far_apart() -> None:
     chosen = far_apart(9, 30)
     distances = (chosen[:, None] != chosen[None]).sum(2)
@@ -81,11 +104,14 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_position_and_the_tasks_name()
         (FrameOrder, MEL, {"parts": 5}, "cuts 11 frames into 5 parts: give 2 to 4"),
         (FrameOrder, {"a": (8, 2), "b": (8, 2)}, {}, "set its 'input'"),
         (Jigsaw, IMAGE, {"grid": 4}, "grid=4: give 2 or 3"),
+        (MaskedReconstruction, MEL, {"share": 1.0}, "hides the share 1.0 of its input"),
+        (MaskedReconstruction, MEL, {"size": 12}, "hides parts of size 12 of .11,.: give 1 to 11"),
+        (MaskedReconstruction, {"x": (4,)}, {}, "hides frames .T, M. or images"),
         (Jigsaw, IMAGE, {"permutations": 25}, "permutations=25: give 2 to 24 for a grid of 2"),
     ],
 )
 def test_what_cannot_be_changed_is_one_sentence(
-    task: type[OwnView], inputs: dict[str, Any], options: dict[str, Any], said: str
+    task: type[OwnView | MaskedReconstruction], inputs: dict[str, Any], options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
         task("t", {}, inputs, **options)
