@@ -55,6 +55,10 @@ class Trunk(nn.Module):
         if inner:
             self.register_forward_hook(functools.partial(_add, kept))
         known = self.feature_shapes(inputs) if inner else own
+        for feature in inner - set(known):
+            raise UserError(
+                f"the trunk does not call its module {feature!r} by itself: name one inside it, or around it"
+            )
         return {task: known[feature] for task, feature in features.items()}
 
     @torch.no_grad()
