@@ -11,7 +11,7 @@ from descant.cli.quarantine import configure_quarantine, print_quarantine
 from descant.cli.verify import configure_verify, verify
 
 if TYPE_CHECKING:
-    from descant.data.description import Field, Split
+    from descant.data.description import Description, Field, Split
 
 HELP = "say what a data set holds, verify its shards, or make a small corpus in real raw layouts"
 HAS_ACTIONS = True
@@ -32,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     info = actions.add_parser("info", help="fields, classes, splits and provenance of a data set")
     info.add_argument("folder", help="a data set")
     info.add_argument("--json", action="store_true", help="print one JSON object")
+    info.add_argument(
+        "--write", action="store_true", help="write what was found out into FOLDER/dataset.json, where there is none"
+    )
     configure_verify(actions.add_parser("verify", help="walk shards, write their indexes, say what is wrong and where"))
     configure_quarantine(actions.add_parser("quarantine", help="the samples that a run could not use, and why"))
 
@@ -67,6 +70,8 @@ def _info(args: argparse.Namespace) -> int:
     from descant.recipe import DataSettings
 
     description = DataSets.open(DataSettings.parse(args.folder)).description
+    if args.write:
+        _write(description, Path(args.folder))
     if args.json:
         print(json.dumps(description.to_json()))
         return 0
@@ -84,6 +89,18 @@ def _info(args: argparse.Namespace) -> int:
         if len(left_out) > _SHOWN:
             print(f"  and {len(left_out) - _SHOWN} more, all named in dataset.json")
     return 0
+
+
+def _write(description: Description, folder: Path) -> None:
+    """Write ``dataset.json`` for shards of another program, to be mended by hand."""
+    from descant.data.folder import DESCRIPTION
+    from descant.errors import UserError
+
+    if not folder.is_dir() or (folder / DESCRIPTION).exists():
+        raise UserError(
+            f"--write is for a folder of shards on this machine without a {DESCRIPTION}, and {str(folder)!r} is none"
+        )
+    description.write(folder)
 
 
 def _sizes(split: Split) -> tuple[str, str]:

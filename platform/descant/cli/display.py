@@ -109,7 +109,7 @@ class Display:
 
 def print_result(run: Run) -> None:
     """Print the table of a finished run, and where to look."""
-    table = Table(title=f"{run.folder.name}: best epoch {run.summary['main']['epoch']}", title_justify="left")
+    table = Table(box=None, pad_edge=False)
     for column in ("task", "role", "metric"):
         table.add_column(column, no_wrap=True)
     for column in ("validation", "test", "chance"):
@@ -120,6 +120,7 @@ def print_result(run: Run) -> None:
             row = (_number(value), _number(tested), _number(found["chance"].get(metric)))
             table.add_row(task, found["role"], metric, *row)
     console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(f"{run.folder.name}: best epoch {run.summary['main']['epoch']}", highlight=False, soft_wrap=True)
     console.print(table)
     speed = run.summary["throughput_samples_s"]
     console.print(

@@ -34,7 +34,8 @@ def main(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{scores['data']}, {scores['split']}: {scores['samples']} samples", title_justify="left")
+    print(f"{scores['data']}, {scores['split']}: {scores['samples']} samples")
+    table = Table(box=None, pad_edge=False)
     for column in ("task", "metric", "value"):
         table.add_column(column, justify="right" if column == "value" else "left", no_wrap=True)
     for task, metrics in scores["tasks"].items():

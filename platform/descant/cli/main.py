@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 COMMANDS = ("train", "evaluate", "predict", "compare", "pack", "data", "tasks", "recipes", "balancers")
 
@@ -45,7 +47,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     if not words or words[0] not in COMMANDS:
         _overview().parse_args(words)
     module = importlib.import_module(f"descant.cli.{words[0]}")
-    parser = argparse.ArgumentParser(prog=f"descant {words[0]}", description=module.HELP)
+    parser = Parser(prog=f"descant {words[0]}", description=module.HELP)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     module.configure(parser)
     parser.set_defaults(main=module.main)
@@ -54,10 +56,21 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     return parse(words[1:])
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UserError for what argparse refuses."""
+        from descant.errors import UserError
+
+        said = re.sub(r"^argument (\S+): ", r"\1: ", message)
+        raise UserError(f"{said}; '{self.prog} --help' says what is allowed")
+
+
 def _overview() -> argparse.ArgumentParser:
     from descant import __version__
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="descant", description="Train a main task with the help of auxiliary tasks, and see whether they helped."
     )
     parser.add_argument("--version", action="version", version=f"descant {__version__}")

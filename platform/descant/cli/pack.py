@@ -42,9 +42,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Pack, and say what was packed and what was left out."""
     from descant.cli.progress import counting
+    from descant.errors import UserError
 
     pack = getattr(importlib.import_module(f"descant.pack.{args.action}"), f"pack_{args.action}")
     options = {name: value for name, value in vars(args).items() if name not in _OWN}
+    if args.shard_size < 1:
+        raise UserError(f"--shard-size is {args.shard_size}: give mebibytes from 1")
     with counting(FORMATS[args.action].counted) as progress:
         description = pack(
             Path(args.source),
@@ -63,6 +66,8 @@ def _print_outcome(description: Description, folder: Path) -> None:
         print(f"{name}: {split.samples} samples in {shards}")
     left_out = description.provenance["left_out"]
     _print_entries(f"left out: {len(left_out)}", left_out)
+    for column, why in description.provenance.get("ignored", {}).items():
+        print(f"no label: the column {column!r} ({why}); --label {column}=KIND makes it one")
     shorter = description.provenance.get("shorter", [])
     if shorter:
         _print_entries(f"packed although shorter than usual: {len(shorter)}", shorter)

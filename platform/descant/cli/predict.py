@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="audio, images or arrays, as the run was trained on; or folders of them",
+        help="audio, images or arrays, as the run was trained on; or folders of them, searched to the bottom",
     )
     parser.add_argument("--tasks", metavar="NAMES", help="'all', or names with commas; the main task by default")
     parser.add_argument("--json", action="store_true", help="print one JSON list with an object for each file")
@@ -58,14 +58,14 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _expanded(paths: Iterable[Path], extensions: Sequence[str]) -> Iterator[Path]:
-    """Yield the files, and of each folder those with one of the extensions, sorted."""
+    """Yield the files, and of each folder and those within it the files with one of the extensions, sorted."""
     from descant.errors import UserError
 
     for path in paths:
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(file for file in path.iterdir() if file.suffix[1:].lower() in extensions and file.is_file())
+        inside = sorted(file for file in path.rglob("*") if file.suffix[1:].lower() in extensions and file.is_file())
         if not inside:
             raise UserError(f"the folder {str(path)!r} holds no file that ends in {', '.join(extensions)}")
         yield from inside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections import Counter
@@ -19,6 +20,7 @@ from descant.data.index import ShardIndex
 from descant.data.splits import NAMES
 from descant.errors import UserError
 
+_NEARLY_ALL = 0.99  # of a label's values are of its kind
 _DEEPEST = 8  # lists within lists that may still be one number label
 KINDS = {
     **dict.fromkeys(("flac", "wav", "mp3", "ogg"), "audio"),
@@ -67,35 +69,46 @@ def _described(split: str, indexes: Sequence[ShardIndex], classes: Mapping[str, 
 class _Label:
     """What the values of one label are like."""
 
-    values: dict[str, Counter[Any]] = field(default_factory=dict)
-    shapes: set[tuple[int, ...]] = field(default_factory=set)
-    kinds: set[str] = field(default_factory=set)
+    values: dict[tuple[str, str], Counter[Any]] = field(default_factory=dict)  # by split and kind
+    shapes: dict[str, Counter[tuple[int, ...]]] = field(default_factory=dict)  # by kind
+    found: Counter[str] = field(default_factory=Counter)  # kinds
 
     def add(self, split: str, value: Any) -> None:
         kind = _kind(value)
-        self.kinds.add(kind)
+        self.found[kind] += 1
         if kind in ("number", "points"):
-            self.shapes.add(_shape(value))
+            self.shapes.setdefault(kind, Counter())[_shape(value)] += 1
         elif kind != "other":
-            self.values.setdefault(split, Counter())[value] += 1
+            self.values.setdefault((split, kind), Counter())[value] += 1
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of nearly all values; the few others are bad labels, which a run quarantines."""
+        for group in ({"integer", "boolean", "number"}, {"name"}, {"points"}):
+            if sum(self.found[kind] for kind in group) >= _NEARLY_ALL * self.found.total():
+                return {kind for kind in group if self.found[kind]}
+        return set(self.found)
 
     def field(self) -> Field:
         if self.kinds in ({"integer"}, {"boolean"}, {"name"}):
             return Field("class", classes=self._classes())
         if self.kinds <= {"integer", "boolean", "number"}:
-            return Field("number", shape=next(iter(self.shapes)) if len(self.shapes) == 1 else ())
-        if self.kinds == {"points"} and len(self.shapes) == 1:
-            return Field("points", shape=next(iter(self.shapes)))
-        return Field("text")
+            return Field("number", shape=self._shape("number") or ())
+        shape = self._shape("points") if self.kinds == {"points"} else None
+        return Field("text") if shape is None else Field("points", shape=shape)
 
     def counts(self, split: str) -> list[int]:
-        found = self.values.get(split, Counter())
+        found = sum((self.values.get((split, kind), Counter()) for kind in self.kinds), Counter[Any]())
         if self.kinds == {"name"}:
             return [found[name] for name in self._classes()]
         return [found[index] for index in range(len(self._classes()))]
 
+    def _shape(self, kind: str) -> tuple[int, ...] | None:
+        shapes = self.shapes.get(kind, Counter())
+        return next(iter(shapes)) if len(shapes) == 1 else None
+
     def _classes(self) -> tuple[str, ...]:
-        known = {value for values in self.values.values() for value in values}
+        known = {value for (_, kind), values in self.values.items() if kind in self.kinds for value in values}
         if self.kinds == {"name"}:
             return tuple(sorted(known))
         return ("no", "yes") if self.kinds == {"boolean"} else tuple(map(str, range(max(known) + 1)))
@@ -128,7 +141,7 @@ def _kind(value: Any) -> str:
 def _is_numeric(value: Any, depth: int = 0) -> bool:
     if isinstance(value, list):
         return depth < _DEEPEST and all(_is_numeric(inner, depth + 1) for inner in value)
-    return isinstance(value, int | float)
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from descant.data.folder import Folder, open_folder
 from descant.data.index import ShardIndex
 from descant.data.open_shards import LOCAL, REMOTE, OpenShards
 from descant.data.prefetch import Prefetch
+from descant.data.table import ShardProblem
 from descant.errors import RunError, UserError
 
 logger = logging.getLogger("descant")
@@ -92,7 +94,10 @@ class SplitReader:
     def labels(self, sample: int) -> dict[str, Any]:
         """Return a sample's labels; a ValueError when its JSON is not an object."""
         data = self.member(sample, "json")
-        labels = {} if data is None else json.loads(data)
+        try:
+            labels = {} if data is None else json.loads(data)
+        except ValueError as error:
+            raise ValueError(f"the json member is no JSON: {error}") from error
         if not isinstance(labels, dict):
             raise ValueError(f"the json member holds {type(labels).__name__}, allowed is an object of labels")
         label = self.member(sample, "cls")
@@ -158,8 +163,12 @@ class SplitReader:
                 f"({len(damage)} problems in all, which 'descant data verify' lists)"
             )
         if problems:
-            first = problems[0]
-            logger.warning(
-                "%d members of the shards are of no sample and left out, the first %r of %s",
-                *(len(problems), first.key, first.shard),
-            )
+            _tell_left_out(self.folder.place, len(problems), problems[0])
+
+
+@lru_cache(maxsize=64)  # once a process for each split
+def _tell_left_out(place: str, count: int, first: ShardProblem) -> None:
+    logger.warning(
+        "members of the shards in %s that are of no sample are left out: %d, the first %r of %s",
+        *(place, count, first.key, first.shard),
+    )

@@ -99,7 +99,7 @@ class _Collector:
             self.faults.append(Fault(self._key, offset, "a second sample with this key; only the first one is read"))
         else:
             known.update(run)
-            fault = "interleaved with other keys: its members do not lie together (they are joined)"
+            fault = "interleaved with other keys: its members do not lie together, as after tar without --sort=name"
             self.faults.append(Fault(self._key, offset, fault))
 
     def finish(self) -> tuple[dict[bytes, Sample], list[Fault]]:

@@ -138,6 +138,28 @@ class DataSets:
         """Return the data sets' places."""
         return ", ".join(source.data for source in self.settings.sources.values())
 
+    def check_shards(self) -> None:
+        """See that the shards are those that ``dataset.json`` describes.
+
+        Raises:
+            UserError: they have other samples, or other content.
+        """
+        for source in self.sources:
+            indexes = {name: source.folder.indexes(part.shards) for name, part in source.description.splits.items()}
+            says = f"'descant data verify {source.folder.place}' names what is wrong; put back what belongs together"
+            for name, part in source.description.splits.items():
+                found = sum(len(index) for index in indexes[name])
+                if found != part.samples:
+                    raise UserError(
+                        f"the split {name!r} of the data set {source.folder.place!r} has {found} samples, and "
+                        f"dataset.json says {part.samples}: {says}"
+                    )
+            if fingerprint(indexes) != source.description.fingerprint:
+                raise UserError(
+                    f"the shards of the data set {source.folder.place!r} are not those that dataset.json describes, "
+                    f"by their fingerprint: {says}"
+                )
+
     def reader(self, split: str) -> JoinedReader:
         """Return the reader of a split.
 

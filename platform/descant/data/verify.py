@@ -47,7 +47,13 @@ def shards_of(places: Iterable[str | Path]) -> list[Path]:
         UserError: a place does not exist, or is a folder without shards.
     """
     shards: list[Path] = []
-    for place in map(Path, places):
+    for given in places:
+        if "://" in str(given):
+            raise UserError(
+                f"{str(given)!r} is a URL, and shards are verified where they lie: fetch them and verify the copy; "
+                f"a run compares each shard that it fetches with its index"
+            )
+        place = Path(given)
         if place.is_dir():
             found = sorted(place.glob("*.tar"))
             if not found and not (place / FILE).exists():
@@ -134,5 +140,5 @@ def _pickles(index: ShardIndex) -> Iterator[ShardProblem]:
         if RUNS_CODE.isdisjoint(extension.split(".")):
             continue
         rows = np.flatnonzero(offsets >= 0)
-        says = f"{len(rows)} members {extension!r} are pickles, which can run any code: they are never opened"
+        says = f"{extension!r} members are pickles, which can run any code ({len(rows)} in all): they are never opened"
         yield ShardProblem(index.path.name, index.keys[int(rows[0])], int(offsets[rows[0]]), says)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -153,4 +154,5 @@ def _runner(name: str) -> Runner:
 
 def _absolute(place: str) -> str:
     """Return a local folder as workers in other working directories find it; URLs stay as they are."""
-    return place if "://" in place else os.path.abspath(place)
+    is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", place) and not os.path.exists(place)
+    return place if is_url else os.path.abspath(place)

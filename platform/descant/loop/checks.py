@@ -49,6 +49,7 @@ def check(experiment: Experiment) -> None:
 
 
 def _check_data(experiment: Experiment) -> None:
+    experiment.data.check_shards()
     trainer, order = experiment.recipe.trainer, experiment.order(experiment.reader("train"), Ranks())
     if trainer.batch_size > order.samples:
         raise UserError(
@@ -61,6 +62,7 @@ def _check_data(experiment: Experiment) -> None:
             f"add shards named validation-000000.tar"
         )
     experiment.reader("validation")
+    _check_inputs(experiment)
     main = experiment.tasks[experiment.recipe.main]
     counts = experiment.description.splits["validation"].counts.get(main.label or "", [1])
     if not sum(counts):
@@ -68,6 +70,18 @@ def _check_data(experiment: Experiment) -> None:
             f"no sample of the validation split has the label {main.label!r} of the main task {main.name!r}, which "
             f"chooses the best epoch: add labels to it"
         )
+
+
+def _check_inputs(experiment: Experiment) -> None:
+    """Refuse a data set, of several, that has nothing for an input: all its samples would count as unreadable."""
+    for source in experiment.data.sources:
+        kinds = {field.kind for field in source.description.fields.values()}
+        for name, input in experiment.inputs.items():
+            if kinds.isdisjoint(input.kinds):
+                raise UserError(
+                    f"the data set {source} has nothing for the input {name!r}, which reads "
+                    f"{' or '.join(input.kinds)}: it holds {', '.join(source.description.fields)}; take it out of data"
+                )
 
 
 def check_continues(experiment: Experiment, folder: RunFolder) -> None:

@@ -77,7 +77,9 @@ def read_tracks(table: Path, source: Path, subset: str | None) -> tuple[list[Tra
         raise UserError(f"there is no FMA subset {subset!r}: allowed are {', '.join(SUBSETS)}")
     tracks: dict[int, Track] = {}
     left_out: list[LeftOut] = []
+    listed = set()
     for number, split, row_subset, genre in _rows(table):
+        listed.add(f"{number:06d}")
         if subset is not None and row_subset not in SUBSETS[subset]:
             continue
         name = f"{number:06d}"
@@ -91,6 +93,8 @@ def read_tracks(table: Path, source: Path, subset: str | None) -> tuple[list[Tra
             left_out.append({"key": track.key, "reason": "the track has a second row in tracks.csv"})
         else:
             tracks[number] = track
+    unlisted = sorted(path.stem for path in source.glob("[0-9]*/[0-9]*.mp3") if path.stem not in listed)
+    left_out += [{"key": key, "reason": "the clip has no row in tracks.csv"} for key in unlisted]
     return [tracks[number] for number in sorted(tracks)], left_out
 
 

@@ -19,6 +19,9 @@ from descant.recipe.recipe import differences
 from descant.run.failure import clear_failure
 from descant.run.lock import RunLock
 
+_FIXED = ("seed:", "trainer.batch_size:", "optimizer.name:")
+"""Changes under which no run can go on from a checkpoint."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -103,9 +106,11 @@ class RunFolder:
             changed = [*differences(self.read_recipe(), plain), *self._changed_plugins(plugins)]
             if changed:
                 more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+                fixed = self.checkpoints.exists() and any(change.startswith(_FIXED) for change in changed)
+                go_on = "" if fixed else ", or resume=true to go on with it under this recipe"
                 raise UserError(
                     f"the run {str(self.path)!r} exists with another recipe ({'; '.join(changed[:3])}{more}): "
-                    f"give a new run.name, or resume=true to go on with it under this recipe"
+                    f"give a new run.name{go_on}"
                 )
         self.path.mkdir(parents=True, exist_ok=True)
         lock = RunLock(self.path)

@@ -178,6 +178,11 @@ class Task:
         if self.label is None:
             return
         labels = [name for name, field in self.fields.items() if field.is_label]
+        if self.label in self.fields and self.label not in labels:
+            raise UserError(
+                f"the task {self.name!r} reads the label {self.label!r}, whose values in the data set are of no one "
+                f"kind (classes, numbers or points): mend them, or say what they are in dataset.json"
+            )
         if self.label not in labels:
             raise UserError(
                 f"the task {self.name!r} reads the label {self.label!r}, which the data set lacks: "

@@ -80,3 +80,15 @@ def test_a_sample_with_two_of_a_kind_keeps_them_apart(tmp_path: Path) -> None:
         "jpg": "jpg",
         "png": "png",
     }
+
+
+def test_few_bad_labels_do_not_decide_what_a_label_is(tmp_path: Path) -> None:
+    sound = [{"smile": number % 2, "age": number / 3, "name": "ab"[number % 2]} for number in range(300)]
+    labels = [*sound, {"smile": "yes", "age": float("nan"), "name": 3}]
+    samples = {f"{number:04d}": {"json": json.dumps(one).encode()} for number, one in enumerate(labels)}
+    write_shard(tmp_path / "train-000000.tar", samples)
+    fields = infer(tmp_path).fields
+    assert (fields["smile"].kind, fields["smile"].classes) == ("class", ("0", "1"))
+    assert (fields["name"].kind, fields["name"].classes) == ("class", ("a", "b"))
+    assert fields["age"].kind == "number"
+    assert infer(tmp_path).splits["train"].counts["smile"] == [150, 150]

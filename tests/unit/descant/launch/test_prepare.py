@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from descant.data.description import describe
 from descant.errors import UserError
 from descant.launch.prepare import Launch, prepare
 from descant.loop.checkpoints import Checkpoints
@@ -14,7 +17,7 @@ from descant.recipe import compose, parse_recipe
 from descant.run.folder import RunFolder
 from descant.run.request import RunRequest
 from descant.trained import load
-from support import mel_data_set
+from support import image_data_set, mel_data_set
 
 PLUGIN = """
 from descant import Classification, register_task
@@ -97,6 +100,10 @@ def test_the_same_command_goes_on_and_another_recipe_is_refused(here: Path) -> N
     ):
         launch("seed=2")
     assert (here / "runs" / "genre" / "recipe.yaml").read_text() == before
+    (here / "runs" / "genre" / "checkpoints").mkdir()
+    with pytest.raises(UserError, match=r"\(seed: 1 → 2\): give a new run.name$"):
+        launch("seed=2")
+    (here / "runs" / "genre" / "checkpoints").rmdir()
     assert launch("seed=2", "resume=true").resumes
     assert RunFolder(here / "runs" / "genre").read_recipe()["seed"] == 2
     assert not launch("seed=9", "run.name=other").resumes
@@ -181,3 +188,33 @@ def test_resuming_under_another_recipe_is_refused_where_the_checkpoint_cannot_fo
     state = Checkpoints(longer.folder.checkpoints).load("last")
     assert state is not None
     assert state.state["optimizer"]["param_groups"][0]["weight_decay"] == 0.5
+
+
+@pytest.mark.parametrize("way", ["swapped", "another", "fingerprint"])
+def test_shards_that_dataset_json_does_not_describe_are_refused(tmp_path: Path, way: str) -> None:
+    data = mel_data_set(tmp_path / "data", train=16, validation=8, test=8)
+    described = describe(data)
+    described.write(data)
+    overrides = [f"data={data}", f"run.dir={tmp_path}", "run=inline", "inputs.mel.crop_frames=24"]
+    overrides.append("trainer.batch_size=8")
+    prepare("genre", overrides).lock.release()
+    if way == "swapped":
+        shutil.copy2(data / "train-000000.tar", data / "validation-000000.tar")
+    elif way == "another":
+        other = mel_data_set(tmp_path / "other", train=16, validation=8, test=8, frames=70)
+        shutil.copy2(other / "test-000000.tar", data / "test-000000.tar")
+    else:
+        dataclasses.replace(described, fingerprint="x").write(data)
+    says = (
+        "has 16 samples, and dataset.json says 8" if way == "swapped" else "are not those that dataset.json describes"
+    )
+    with pytest.raises(UserError, match=rf"{says}.*'descant data verify"):
+        prepare("genre", [*overrides, f"run.name={way}"])
+    assert not (tmp_path / way).exists()
+
+
+def test_a_data_set_that_has_nothing_for_an_input_is_refused(tmp_path: Path) -> None:
+    mels, faces = mel_data_set(tmp_path / "mels"), image_data_set(tmp_path / "faces")
+    overrides = [f"data=['{mels}', '{faces}']", f"run.dir={tmp_path}", "run=inline", "inputs.mel.crop_frames=24"]
+    with pytest.raises(UserError, match="'faces' has nothing for the input 'mel', which reads .*: it holds image"):
+        prepare("genre", overrides)

@@ -221,7 +221,7 @@ def test_members_of_no_sample_are_left_out_and_said(
     order = TrainingOrder.of_one(0, "f", SAMPLES, SAMPLES)
     assert sorted(maker(data, order).make(0, 0).keys) == sorted(maker(folder, order).make(0, 0).keys)
     assert caplog.messages == [
-        "2 members of the shards are of no sample and left out, the first 'README' of train-000000.tar"
+        f"members of the shards in {data} that are of no sample are left out: 2, the first 'README' of train-000000.tar"
     ]
     with tarfile.open(data / "train-000000.tar", "a") as tar:
         link = tarfile.TarInfo("00000099.npy")

@@ -154,8 +154,10 @@ def test_tracks_without_genre_or_listed_twice_are_left_out(tmp_path: Path) -> No
     rows = [*ROWS, (7, "training", "small", ""), (1, "training", "small", "Folk"), (99, "training", "small", "Rock")]
     fma = write_fma(tmp_path / "fma", rows)
     clip(fma, 99).unlink()
+    write_clip(clip(fma, 1234), 2.0, 300.0)
     description = pack(fma, tmp_path / "out")
     assert left_out(description) == {
+        "001234": "the clip has no row in tracks.csv",
         "000007": "the track has no genre_top",
         "000001": "the track has a second row in tracks.csv",
     }
