@@ -70,15 +70,16 @@ def stopping_figure(run: RunRecord) -> Figure | None:
     measures = {task: curve for task in ruled if (curve := run.curve("train", task, "stop_measure"))}
     with drawing():
         figure, axes = panels(1 + len(measures))
-        _draw_timeline(axes[0], run)
+        last = max((epoch for task in run.tasks for epoch in run.curve("validation", task, "loss")), default=0.0)
+        _draw_timeline(axes[0], run, last)
         for axis, (task, curve) in zip(axes[1:], measures.items(), strict=True):
             _draw(axis, {"measure": curve, "stops above": run.curve("train", task, "stop_threshold")})
-            axis.set_title(wrapped(f"{task}: what its stop rule goes by"))
+            axis.set_xlim(-0.5, last + 0.5)  # a rule may have spoken once
+            axis.set_title(wrapped(f"{task}: stop measure"))
     return figure
 
 
-def _draw_timeline(axis: Axes, run: RunRecord) -> None:
-    last = max((epoch for task in run.tasks for epoch in run.curve("validation", task, "loss")), default=0.0)
+def _draw_timeline(axis: Axes, run: RunRecord, last: float) -> None:
     for row, task in enumerate(run.tasks):
         spans = [(start, end - start) for start, end in trained_spans(run.curve("train", task, "active"), last + 1)]
         axis.broken_barh(spans, (row - 0.35, 0.7), color=colour(row))
