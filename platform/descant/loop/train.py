@@ -215,6 +215,7 @@ class Training:
         last = self.checkpoints.load("last")
         if last is None:
             return Progress()
+        progress = Progress.from_state_dict(last.state["progress"], self.order)
         self.stepper.module.load_state_dict(last.model)
         self.stepper.optimizer.load_state_dict(last.state["optimizer"])
         for group in self.stepper.optimizer.param_groups:
@@ -224,4 +225,4 @@ class Training:
         self.meter.load_state_dict(last.state["meter"])
         if self.stopping.active != list(self.experiment.tasks) and not self.stopping.ended:
             self.stepper.train_only(self.stopping.active)
-        return Progress.from_state_dict(last.state["progress"], self.order)
+        return progress
