@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,7 +139,17 @@ class Experiment:
         for name, task in self.tasks.items():
             with _seeded(recipe.seed, f"head {name}"):
                 heads[name] = task.head(sharing.shapes[name])
-        return MultiTaskModel(sharing, heads, {name: recipe.tasks[name].gradient for name in self.tasks})
+        gradients = {name: recipe.tasks[name].gradient for name in self.tasks}
+        return MultiTaskModel(sharing, heads, gradients, self._groups(sharing))
+
+    def _groups(self, sharing: Sharing) -> list[list[str]]:
+        """Return the tasks whose heads become one matrix product: as many as go together."""
+        groups: dict[Hashable, list[str]] = {}
+        for name, task in self.tasks.items():
+            key = task.fusion_key()
+            if key is not None:
+                groups.setdefault((key, sharing.feature_key(name), self.recipe.tasks[name].gradient), []).append(name)
+        return [group for group in groups.values() if len(group) > 1]
 
     def only(self, names: Collection[str]) -> Experiment:
         """Return the same with these of its tasks alone."""

@@ -61,7 +61,7 @@ def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str
     name = task.name
     shape = tuple(feature.shape[1:])
     with _sentence(f"the head of the task {name!r} does not take the feature {task.feature!r} of shape {shape}"):
-        output = model.heads[name](model.gated(name, feature))
+        output = model.output(name, feature)
     output, target = _seen(model, task, ready) if task.own_view else (output, _target(task, ready))
     given = f"an output of shape {_shape(output)} for a target of shape {_shape(target)}"
     with _sentence(f"the task {name!r} cannot compute its loss from {given}"):

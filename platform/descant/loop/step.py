@@ -5,13 +5,14 @@ Shapes: B samples of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from descant.data.batch import Batch
+from descant.heads.fused import FusedHeads
 from descant.loop.alignment import gradient_cosines
 from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
@@ -94,10 +95,11 @@ class Stepper:
             last = start + size >= rows
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 self._micro_batch(step, whole.rows(start, start + size), beat, recipe_weights_K, last)
-        for name, count in zip(self.objective.tasks, beat.counts_K, strict=True):
-            if not count:
-                for parameter in self.module.heads[name].parameters():
-                    parameter.grad = None
+        counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
+        self._untaught = {name for name, count in counts.items() if not count}
+        for name in self._untaught & self.module.heads.keys():
+            for parameter in self.module.heads[name].parameters():
+                parameter.grad = None
 
     def update(self, any_label: bool, measure: bool) -> Tensor | None:
         """Clip, step the optimizer (if any sample teaches anything), and forget the gradients.
@@ -112,9 +114,26 @@ class Stepper:
         elif measure:
             norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if any_label:
-            self.optimizer.step()
+            with self._leaving_alone(self._untaught):
+                self.optimizer.step()
         self.optimizer.zero_grad()
         return norm
+
+    @contextmanager
+    def _leaving_alone(self, tasks: Collection[str]) -> Iterator[None]:
+        """Keep the optimizer from moving these tasks' part of fused heads: it would, by momentum."""
+        kept: list[tuple[Tensor, list[int], Tensor]] = []
+        for fused in self.module.fused:
+            assert isinstance(fused, FusedHeads)
+            rows = [row for row, name in enumerate(fused.tasks) if name in tasks]
+            for parameter in (fused.weight_KOF, fused.bias_KO) if rows else ():
+                state = self.optimizer.state.get(parameter, {}).values()
+                moving = [value for value in state if isinstance(value, Tensor) and value.shape == parameter.shape]
+                kept += [(value, rows, value.detach()[rows].clone()) for value in (parameter, *moving)]
+        yield
+        with torch.no_grad():
+            for value, rows, before in kept:
+                value[rows] = before
 
     def _micro_batch(self, step: int, batch: Batch, beat: Beat, recipe_weights_K: Tensor, last: bool) -> None:
         every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it

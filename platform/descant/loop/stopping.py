@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from descant.loop.evaluate import Scores
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
+from descant.model import MultiTaskModel
 from descant.stopping import Curves, StopRule
 
 
@@ -141,13 +142,13 @@ class Stopping:
             if not math.isnan(cosine):
                 self._alignments[name].add(cosine, 1)
 
-    def decide(self, epoch: int, scores: Scores, weights: Mapping[str, float], heads: nn.ModuleDict) -> list[Decision]:
-        """Ask the rules after an evaluation, do what they say to ``heads``, and return it; every rank calls it."""
-        proposed = [self._judge(name, epoch, scores, weights[name], heads[name]) for name in self.rules]
+    def decide(self, epoch: int, scores: Scores, weights: Mapping[str, float], model: MultiTaskModel) -> list[Decision]:
+        """Ask the rules after an evaluation, do what they say to ``model``, and return it; every rank calls it."""
+        proposed = [self._judge(name, epoch, scores, weights[name], model) for name in self.rules]
         decisions = self._ranks.gather(proposed)[0]
         assert isinstance(decisions, list)
         for decision in decisions:
-            self._follow(decision, epoch, scores, heads[decision.task])
+            self._follow(decision, epoch, scores, model)
         return decisions
 
     def state_dict(self) -> dict[str, Any]:
@@ -170,7 +171,7 @@ class Stopping:
             self._losses[name] = _Mean(*state["losses"][name])
             self._alignments[name] = _Mean(*state["alignments"][name])
 
-    def _judge(self, name: str, epoch: int, scores: Scores, weight: float, head: nn.Module) -> Decision:
+    def _judge(self, name: str, epoch: int, scores: Scores, weight: float, model: MultiTaskModel) -> Decision:
         """Add an evaluation to a task's curves and ask its rule."""
         course, settings = self._courses[name], self._settings[name]
         trained, aligned = self._losses[name].take(), self._alignments[name].take()
@@ -179,7 +180,7 @@ class Stopping:
             return Decision(name, revives=revives and not self.ended)
         loss = self._loss(scores, name)
         if settings.action == "restore" and loss < course.best_loss:
-            course.best_loss, course.head = loss, _copied(head)
+            course.best_loss, course.head = loss, model.head_state(name)
         curves = course.curves
         values = scores.values[name]
         metric = next((value for key, value in values.items() if key != "loss"), math.nan)
@@ -193,12 +194,12 @@ class Stopping:
         stops = measure is not None and measure > threshold and epoch - course.began + 1 >= settings.min_epochs
         return Decision(name, measure, threshold, aligned, stops)
 
-    def _follow(self, decision: Decision, epoch: int, scores: Scores, head: nn.Module) -> None:
+    def _follow(self, decision: Decision, epoch: int, scores: Scores, model: MultiTaskModel) -> None:
         course = self._courses[decision.task]
         if decision.stops:
             course.stopped_epoch, course.loss = epoch, self._loss(scores, decision.task)
             if course.head:
-                head.load_state_dict(course.head)
+                model.load_head_state(decision.task, course.head)
                 course.loss = course.best_loss
         elif decision.revives:
             self._courses[decision.task] = _Course(self._new_curves(decision.task), began=epoch + 1)
@@ -210,7 +211,3 @@ class Stopping:
     @staticmethod
     def _loss(scores: Scores, name: str) -> float:
         return scores.values[name]["loss"]
-
-
-def _copied(head: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in head.state_dict().items()}

@@ -150,7 +150,7 @@ class Training:
         """Ask the stop rules, and train on with the tasks that go on."""
         before = self.stopping.active
         weights = dict(zip(self.experiment.tasks, self.weights_K.tolist(), strict=True))
-        decisions = self.stopping.decide(epoch, scores, weights, self.stepper.module.heads)
+        decisions = self.stopping.decide(epoch, scores, weights, self.stepper.module)
         self.record.decisions(decisions, self.stopping)
         if self.stopping.active != before and not self.stopping.ended:
             self.stepper.train_only(self.stopping.active)

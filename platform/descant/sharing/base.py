@@ -5,7 +5,7 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -33,6 +33,10 @@ class Sharing(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str]) -> dict[str, Tensor]:
         """Return the feature of each of ``tasks``, batch first; what serves other tasks alone is not computed."""
         raise NotImplementedError
+
+    def feature_key(self, task: str) -> Hashable:
+        """Return a key that is the same for tasks that are given the same feature."""
+        return f"of {task}"
 
     def coupling(self, tasks: Collection[str]) -> Coupling:
         """Return what soft sharing adds to the loss after a ``forward`` in training, between ``tasks`` alone."""

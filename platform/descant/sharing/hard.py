@@ -19,6 +19,10 @@ class HardSharing(Sharing):
         self.features = dict(features)
         self.shapes = self.trunk.tap(features, inputs)
 
+    def feature_key(self, task: str) -> str:
+        """Return the feature's name."""
+        return self.features[task]
+
     def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str]) -> dict[str, Tensor]:
         """Return the trunk's feature of each task."""
         features = self.trunk(inputs)

@@ -6,7 +6,7 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -125,6 +125,14 @@ class Task:
             BadLabel: the label has the wrong type or range, or would not stay finite as float32 and in a loss.
         """
         raise NotImplementedError
+
+    def fusion_key(self) -> Hashable | None:
+        """Return what tasks have in common whose heads can be one matrix product and whose losses one call.
+
+        Tasks of one key have the same kind of linear head, output shape and targets, and one pure function as loss.
+        None: the task stands alone.
+        """
+        return None
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Return what is random in one sample's own view; called in the loaders, a pure function of ``rng``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from descant.errors import UserError
@@ -63,6 +63,13 @@ class HeadedTask(Task):
                 f"{self._head_class().needs}"
             )
         return heads.build(self._head_name, self._head_options, feature=feature, shape=self.output_shape)
+
+    def fusion_key(self) -> Hashable | None:
+        """Return the head's and the loss's key: a linear head without options, and a loss that is a plain function."""
+        is_plain = type(self).loss is Task.loss and not self.own_view
+        if self._head_name != "linear" or self._head_options or not is_plain:
+            return None
+        return self.output_shape, self._loss, self.blank().dtype.str, self.blank().shape
 
     def _head_class(self) -> Any:
         from descant.heads import heads
