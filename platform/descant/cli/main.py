@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "pack", "data", "tasks", "recipes", "balancers")
+COMMANDS = ("train", "evaluate", "predict", "compare", "pack", "data", "tasks", "recipes", "balancers", "new")
 
 
 def run() -> None:
