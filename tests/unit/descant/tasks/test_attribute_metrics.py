@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_sums import details_of, sums_of, value_of
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 
 from descant.tasks import attribute_metrics
+from metric_sums import details_of, sums_of, value_of
 
 NAMES = ("kind", "loud", "late")
 PROBABILITY = torch.tensor([[0.9, 0.2, 0.6], [0.5, 0.7, 0.4], [0.1, 0.1, 0.7], [0.8, 0.6, 0.3]])

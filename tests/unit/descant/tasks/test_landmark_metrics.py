@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from metric_sums import details_of, value_of
 
 from descant import Landmarks
 from descant.data.description import Field
 from descant.tasks import landmark_metrics
+from metric_sums import details_of, value_of
 
 
 class Eyes(Landmarks):

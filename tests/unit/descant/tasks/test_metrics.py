@@ -10,10 +10,10 @@ import torch
 import torchmetrics.functional as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_sums import sums_of, value_of
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from descant.tasks import metrics
+from metric_sums import sums_of, value_of
 
 
 @settings(max_examples=30, deadline=None)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_sums import details_of, sums_of, value_of
 
 from descant.tasks import ranking
+from metric_sums import details_of, sums_of, value_of
 
 
 def exact_area(scores: np.ndarray, yes: np.ndarray) -> float:
