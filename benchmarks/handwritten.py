@@ -40,7 +40,7 @@ NAMES = {
     "sharing.trunk.layers.1": "lstm2",
     "heads.genre.0": "fc1",
     "heads.genre.3": "fc2",
-    "heads.reconstruction.linear": "reconstruction",
+    "heads.reconstruction.layers.linear": "reconstruction",
 }
 
 

@@ -82,7 +82,7 @@ def _ours(training: Training, batch: Any) -> None:
     """Everything the loop does for a step once the batch is there."""
     beat = training.pulse.beat(batch, training.quarantine.add(batch.bad))
     training.quarantine.check(beat.bad)
-    training.stepper.take(training.progress.step, batch, beat.counts_K, training.weights_K)
+    training.stepper.take(training.progress.step, batch, beat, training.weights_K)
     training.stepper.update(any(beat.counts_K), measure=False)
     training.meter.add_step(beat.counts_K, len(batch.keys), 0.0)
 

@@ -16,6 +16,7 @@ from descant.inputs import Input, MelInput
 from descant.loop.evaluate import Scores, evaluate
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
+from descant.schedules import Constant
 from descant.sharing import HardSharing
 from descant.trunks import build_trunk
 
@@ -57,7 +58,7 @@ def model() -> MultiTaskModel:
     features = {name: task.feature for name, task in made.items()}
     sharing = HardSharing(lambda: build_trunk("bilstm", {"hidden": [4]}, shapes), features, shapes)
     heads = {name: task.head(sharing.shapes[name]) for name, task in made.items()}
-    return MultiTaskModel(sharing, heads, dict.fromkeys(made, 1.0))
+    return MultiTaskModel(sharing, heads, dict.fromkeys(made, Constant(1.0)))
 
 
 def everything() -> dict[str, torch.Tensor]:

@@ -59,12 +59,22 @@ def mel_data_set(
 
 def train_on_ranks(recipe: str, overrides: list[str], world_sizes: Sequence[int]) -> dict[int, Path]:
     """Train once with each number of real processes, joined by gloo on loopback; return the run folders."""
+    return train_all_on_ranks(recipe, {"on": overrides}, world_sizes)["on"]
+
+
+def train_all_on_ranks(
+    recipe: str, runs: Mapping[str, list[str]], world_sizes: Sequence[int]
+) -> dict[str, dict[int, Path]]:
+    """Train runs by name as ``train_on_ranks`` does, one after the other in the same processes."""
     from descant.launch.prepare import prepare
 
-    launches = {size: prepare(recipe, [*overrides, f"run.name=on-{size}"]) for size in world_sizes}
-    requests = {size: launch.request.to_json() for size, launch in launches.items()}
+    launches = {
+        size: {name: prepare(recipe, [*overrides, f"run.name={name}-{size}"]) for name, overrides in runs.items()}
+        for size in world_sizes
+    }
+    requests = {size: [launch.request.to_json() for launch in made.values()] for size, made in launches.items()}
     run_on_ranks(world_sizes, functools.partial(_work, requests))
-    return {size: launch.folder.path for size, launch in launches.items()}
+    return {name: {size: launches[size][name].folder.path for size in world_sizes} for name in runs}
 
 
 def train_with_a_stop(recipe: str, overrides: list[str], before_step: int, at_first: Sequence[str] = ()) -> Path:
@@ -114,14 +124,15 @@ def check_ranks_and_a_resume(recipe: str, overrides: list[str], before_step: int
         assert torch.equal(resumed[name], undisturbed[name]), name
 
 
-def _work(requests: dict[int, str], rank: int, world_size: int) -> None:
+def _work(requests: dict[int, list[str]], rank: int, world_size: int) -> None:
     from descant.loop.ranks import Ranks
     from descant.loop.worker import work
     from descant.run.request import RunRequest
 
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 1}
     os.environ.update({name: str(value) for name, value in place.items()})
-    work(RunRequest.from_json(requests[world_size]), Ranks(rank, world_size, rank, world_size), lambda: False)
+    for request in requests[world_size]:
+        work(RunRequest.from_json(request), Ranks(rank, world_size, rank, world_size), lambda: False)
 
 
 def image_data_set(folder: Path, *, train: int = 40, validation: int = 13, size: int = 24) -> Path:

@@ -13,7 +13,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from descant.api import load, train
     from descant.errors import RunError, UserError
+    from descant.heads import Head, register_head
     from descant.launch.prepare import Run
+    from descant.stopping import Curves, StopRule, register_stop_rule
     from descant.tasks import (
         BinaryAttributes,
         Classification,
@@ -31,7 +33,12 @@ _PLACES = {
     "train": "descant.api",
     "RunError": "descant.errors",
     "UserError": "descant.errors",
+    "Head": "descant.heads",
+    "register_head": "descant.heads",
     "Run": "descant.launch.prepare",
+    "Curves": "descant.stopping",
+    "StopRule": "descant.stopping",
+    "register_stop_rule": "descant.stopping",
     "Trained": "descant.trained",
     "BinaryAttributes": "descant.tasks",
     "Classification": "descant.tasks",
@@ -47,17 +54,22 @@ _PLACES = {
 __all__ = [
     "BinaryAttributes",
     "Classification",
+    "Curves",
+    "Head",
     "Landmarks",
     "Reconstruction",
     "Regression",
     "Run",
     "RunError",
+    "StopRule",
     "Task",
     "Trained",
     "Trunk",
     "UserError",
     "__version__",
     "load",
+    "register_head",
+    "register_stop_rule",
     "register_task",
     "register_trunk",
     "train",

@@ -5,11 +5,25 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from descant.heads.fused import FusedHeads
+from descant.heads.mlp import LinearHead
+from descant.schedules import Constant, Schedule
 from descant.sharing.base import Sharing
+
+
+class Outputs(dict[str, Tensor]):
+    """Each task's output, batch first; ``stacked`` are those of fused heads again, by their tasks, (B, tasks, …)."""
+
+    def __init__(self, outputs: Mapping[str, Tensor], stacked: Mapping[tuple[str, ...], Tensor]) -> None:
+        super().__init__(outputs)
+        self.stacked = dict(stacked)
 
 
 class MultiTaskModel(nn.Module):
@@ -18,25 +32,137 @@ class MultiTaskModel(nn.Module):
     Args:
         sharing: gives each task its feature.
         heads: per task, main first.
-        gradients: per task, the factor on the gradient that its head sends into the trunk: 1 passes, 0 blocks.
+        gradients: per task, over the epochs the factor on the gradient that its head sends into the trunk: 1 passes,
+            0 blocks, a negative one reverses (Ganin & Lempitsky 2015).
+
+        groups: of tasks whose heads are linear, alike, on one feature and behind one gate: each is one matrix product.
+
+    Attributes:
+        tasks: main first.
+        heads: of the tasks that are in no group.
+        factors: the gates' factors in this epoch.
     """
 
-    def __init__(self, sharing: Sharing, heads: Mapping[str, nn.Module], gradients: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        sharing: Sharing,
+        heads: Mapping[str, nn.Module],
+        gradients: Mapping[str, Schedule],
+        groups: Sequence[Sequence[str]] = (),
+    ) -> None:
         super().__init__()
-        self.sharing = sharing
-        self.heads = nn.ModuleDict(heads)
+        self.sharing, self.tasks = sharing, list(heads)
+        fused = {name for group in groups for name in group}
+        self.heads = nn.ModuleDict({name: head for name, head in heads.items() if name not in fused})
+        self.fused = nn.ModuleList(FusedHeads({name: _linear(heads[name]) for name in group}) for group in groups)
+        self._group = {name: place for place, group in enumerate(groups) for name in group}
         self.gradients = dict(gradients)
+        self.begin_epoch(0, 1)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return each task's output, batch first."""
-        features = self.sharing(inputs)
-        return {name: head(gate(features[name], self.gradients[name])) for name, head in self.heads.items()}
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Set gates and couplings to ``epoch`` (from 0) of a run of ``epochs``."""
+        self.factors = {name: schedule.at(epoch, epochs) for name, schedule in self.gradients.items()}
+        self.sharing.begin_epoch(epoch, epochs)
+
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        tasks: Collection[str] | None = None,
+        views: Mapping[str, Mapping[str, Tensor]] | None = None,
+        pairs: Collection[str] = (),
+    ) -> dict[str, Tensor]:
+        """Return the output of each of ``tasks`` (all by default), batch first.
+
+        Args:
+            inputs: by name, as all other tasks see them.
+            tasks: whose outputs are wanted.
+            views: by task, the inputs as it sees them.
+            pairs: of the tasks with views, those that are given both outputs side by side, (B, 2, …).
+        """
+        wanted = self.tasks if tasks is None else list(tasks)
+        views = views or {}
+        plain = [name for name in wanted if name not in views or name in pairs]
+        features = self.sharing(inputs, plain) if plain else {}
+        outputs = {name: self.output(name, features[name]) for name in plain if name not in self._group}
+        whole: dict[tuple[str, ...], Tensor] = {}
+        for place, fused in enumerate(self.fused):
+            members = [name for name in plain if self._group.get(name) == place]
+            if members:
+                stacked = fused(self.gated(members[0], features[members[0]]), members)
+                outputs |= zip(members, stacked.unbind(1), strict=True)
+                whole[tuple(members)] = stacked
+        for name in views:
+            with self._not_tracking():
+                seen = self.output(name, self.sharing(views[name], [name])[name])
+            outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
+        return Outputs({name: outputs[name] for name in wanted}, whole)
+
+    @contextmanager
+    def _not_tracking(self) -> Iterator[None]:
+        """Leave the running statistics of normalisations those of the inputs that evaluations see."""
+        norms = [module for module in self.sharing.modules() if hasattr(module, "is_tracking")]
+        for norm in norms:
+            norm.is_tracking = False  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.is_tracking = True  # type: ignore[assignment]
+
+    def output(self, task: str, feature: Tensor) -> Tensor:
+        """Return one task's output from its feature."""
+        gated = self.gated(task, feature)
+        if task in self._group:
+            fused: Tensor = self.fused[self._group[task]](gated, [task])
+            return fused[:, 0]
+        output: Tensor = self.heads[task](gated)
+        return output
+
+    def head_state(self, task: str) -> dict[str, Tensor]:
+        """Return copies of the weights of a task's head, on the CPU."""
+        head = self._fused_head(task)
+        state = self.heads[task].state_dict() if head is None else head.state_of(task)
+        return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+    def load_head_state(self, task: str, state: Mapping[str, Tensor]) -> None:
+        """Put back what ``head_state`` gave."""
+        head = self._fused_head(task)
+        if head is None:
+            self.heads[task].load_state_dict(dict(state))
+        else:
+            head.load_state_of(task, state)
+
+    def _fused_head(self, task: str) -> FusedHeads | None:
+        if task not in self._group:
+            return None
+        fused = self.fused[self._group[task]]
+        assert isinstance(fused, FusedHeads)
+        return fused
+
+    def gated(self, task: str, feature: Tensor) -> Tensor:
+        """Return a task's feature behind its gate."""
+        schedule, factor = self.gradients[task], self.factors[task]
+        if factor == 1.0 or not torch.is_grad_enabled():
+            return feature
+        if factor == 0.0 and isinstance(schedule, Constant):
+            return feature.detach()  # a gate that may open stays in the graph: ranks wait for the same gradients
+        gated: Tensor = _Gate.apply(feature, factor)  # type: ignore[no-untyped-call]
+        return gated
 
 
-def gate(feature: Tensor, factor: float) -> Tensor:
-    """Return the feature unchanged, with its gradient multiplied by ``factor`` on the way back."""
-    if factor == 1.0:
-        return feature
-    if factor == 0.0:
-        return feature.detach()
-    return feature.detach() + factor * (feature - feature.detach())
+def _linear(head: nn.Module) -> LinearHead:
+    assert isinstance(head, LinearHead), "only linear heads are fused"
+    return head
+
+
+class _Gate(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by a factor."""
+
+    @staticmethod
+    def forward(ctx: Any, feature: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return feature.view_as(feature)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.factor, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,10 @@ class Trained:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=is_mixed)
 
     @torch.no_grad()
-    def predict(self, members: Mapping[str, bytes], tasks: Iterable[str]) -> dict[str, dict[str, Any]]:
+    def predict(self, members: Mapping[str, bytes], tasks: Collection[str]) -> dict[str, dict[str, Any]]:
         """Return the answer of each of ``tasks`` for one sample, given the bytes of each input's file.
+
+        Heads of other tasks are not computed.
 
         Raises:
             ValueError: a file does not decode.
@@ -75,7 +77,7 @@ class Trained:
             }
             ready[name] = input.finish(arrays)
         with self._autocast():
-            outputs = self.model(ready)
+            outputs = self.model(ready, tasks)
         answers = {}
         for name in tasks:
             task = self.experiment.tasks[name]

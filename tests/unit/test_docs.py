@@ -14,19 +14,23 @@ import pytest
 from descant.cli.formats import FORMATS
 from descant.cli.main import _parse, main
 from descant.demo import make_music
+from descant.heads import heads
 from descant.inputs import inputs
 from descant.pack.fma import pack_fma
 from descant.recipe import RunSettings, TaskSettings, TrainerSettings, parse_override
 from descant.recipe.recipe import KEYS
+from descant.recipe.settings import STOP_KEYS, StopSettings
 from descant.registry import Registry, _constructor
 from descant.schedules import schedules
+from descant.sharing import sharings
+from descant.stopping import rules
 from descant.tasks import tasks
 from descant.trunks import trunks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 RECIPES = (REPOSITORY / "docs" / "recipes.md").read_text(encoding="utf-8")
-GIVEN_BY_ENGINE = {"name", "fields", "inputs", "field"}
+GIVEN_BY_ENGINE = {"name", "fields", "inputs", "field", "feature", "features", "shape", "make_trunk"}
 
 
 def defaults() -> dict[str, Any]:
@@ -73,7 +77,9 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
     assert dotted <= set(defaults())
 
 
-@pytest.mark.parametrize("registry", [inputs, trunks, schedules], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize(
+    "registry", [inputs, trunks, schedules, heads, rules, sharings], ids=lambda registry: registry.kind
+)
 def test_each_component_is_documented_with_its_options(registry: Registry[Any]) -> None:
     shipped = [(name, cls) for name, cls in registry.items() if cls.__module__.startswith("descant.")]
     assert shipped
@@ -88,6 +94,16 @@ def test_each_kind_of_task_is_documented_with_its_losses_and_metrics() -> None:
     for kind in kinds:
         (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*$", RECIPES, flags=re.MULTILINE)
         assert all(f"`{name}`" in row for name in [*kind.losses, *kind.metric_makers])
+        for option in set(_constructor(kind)[0]) - GIVEN_BY_ENGINE - {"loss", "metrics"}:
+            assert f"`{option}`" in RECIPES, f"docs/recipes.md says nothing of the option {option!r} of {kind.__name__}"
+
+
+def test_each_key_of_a_stop_is_documented_with_its_default() -> None:
+    rows, known = table_rows(RECIPES), {field.name: field.default for field in dataclasses.fields(StopSettings)}
+    assert set(STOP_KEYS) == set(known)
+    for key in set(known) - {"rule"}:
+        stated = rows[key].strip("`")
+        assert stated == str(known[key]) or json.loads(stated) == known[key], f"the default of stop.{key}"
 
 
 @pytest.mark.parametrize("layout", FORMATS)

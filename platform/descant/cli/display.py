@@ -44,6 +44,7 @@ class Display:
         self._steps = self._bar.add_task("train", total=0, epoch=0, text="starting")
         self._speed = ""
         self._evaluation: tuple[str, list[Row]] | None = None
+        self._active: dict[str, float] = {}
 
     def __enter__(self) -> Display:
         """Start the bar, and show what the program logs."""
@@ -71,6 +72,11 @@ class Display:
         elif row["split"] == "train" and metric == "loss" and task == self._main:
             text = f"{task} loss {value:.4f}, {self._speed}"
             self._bar.update(self._steps, completed=row["step"], epoch=row["epoch"], text=text)
+        elif metric == "active" and value != self._active.get(task, 1.0):
+            self._active[task] = value
+            self._print_evaluation()
+            says = "goes on" if value else "has stopped"
+            self._console.print(f"epoch {row['epoch']}: {task} {says}", highlight=False, soft_wrap=True)
         if row["split"] != "train":
             self._collect(row)
         elif self._evaluation is not None:

@@ -41,6 +41,7 @@ class Batch:
         bad: what could not be used.
         partner: what the samples are mixed with, row by row (mixup.py), if they are.
         share_B: how much of each mixed sample is its own, (B,); 1 where it is not mixed.
+        drawn: per task that makes its own view of the inputs, what was drawn for each sample, (B, …).
     """
 
     keys: list[str]
@@ -52,6 +53,7 @@ class Batch:
     bad: list[BadSample] = field(default_factory=list)
     partner: Batch | None = None
     share_B: Tensor | None = None
+    drawn: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
@@ -75,6 +77,7 @@ class Batch:
             },
             targets={name: target[start:stop] for name, target in self.targets.items()},
             present={name: mask[start:stop] for name, mask in self.present.items()},
+            drawn={name: drawn[start:stop] for name, drawn in self.drawn.items()},
             valid=self.valid[start:stop],
             partner=None if self.partner is None else self.partner.rows(start, stop),
             share_B=None if self.share_B is None else self.share_B[start:stop],
@@ -88,6 +91,7 @@ class Batch:
             },
             targets={name: function(target) for name, target in self.targets.items()},
             present={name: function(mask) for name, mask in self.present.items()},
+            drawn={name: function(drawn) for name, drawn in self.drawn.items()},
             valid=function(self.valid),
             partner=None if self.partner is None else self.partner._map(function),
             share_B=None if self.share_B is None else function(self.share_B),

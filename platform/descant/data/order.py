@@ -8,6 +8,7 @@ batches and rows whatever the sizes; rows that only fill a slice up are marked.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -68,6 +69,12 @@ def _pass(seed: int, number: int, stream: Stream) -> np.ndarray:
 def sample_rng(seed: int, epoch: int, position: int) -> np.random.Generator:
     """Return the generator of all randomness in the sample at ``position`` of ``epoch``: crops, augmentations."""
     return np.random.Generator(np.random.Philox(key=[seed % 2**64, epoch], counter=[0, 0, 0, position]))
+
+
+def view_rng(seed: int, epoch: int, position: int, task: str) -> np.random.Generator:
+    """Return the generator of a task's own view of the sample at ``position`` of ``epoch``, whatever other tasks do."""
+    bits = np.random.Philox(key=[seed % 2**64, epoch], counter=[0, zlib.crc32(task.encode()), 2, position])
+    return np.random.Generator(bits)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -6,11 +6,53 @@ Shapes: B samples, T frames, F features, M bands, C channels, H height, W width.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from descant.errors import UserError
+from descant.heads.base import Head, Shape, register_head
+from descant.heads.mlp import check_layers
+
+_SHRUNK = 8  # from a vector, doubling starts at an eighth of the image
+
+
+@register_head("decoder")
+class Decoder(Head):
+    """Images (C, H, W) from a vector or a map, frames (T, M) from these, as images of one channel, or from a sequence.
+
+    Args:
+        feature, shape: of what goes in, and of the input that is given back.
+        dropout: before frames are made of a sequence.
+        width: channels of the transposed convolutions.
+    """
+
+    needs: ClassVar[str] = (
+        "a feature of shape (F,) or (C, H, W), or for frames (T, M) a sequence of as many frames as the input; "
+        "it gives back frames and images (C, H, W)"
+    )
+
+    def __init__(self, feature: Shape, shape: Shape, dropout: float = 0.3, width: int = 64) -> None:
+        super().__init__()
+        check_layers((width,), dropout)
+        if len(feature) == 2:
+            self.layers: nn.Module = FrameDecoder(feature, shape, dropout)
+        elif len(shape) == 2:
+            self.layers = nn.Sequential(ImageDecoder(feature, (1, *shape), width), nn.Flatten(1, 2))
+        else:
+            self.layers = ImageDecoder(feature, shape, width)
+
+    @classmethod
+    def takes(cls, feature: Shape, shape: Shape) -> bool:
+        """Return whether the feature reaches the input's size: frames do not become more or fewer."""
+        if len(shape) == 2 and len(feature) == 2:
+            return feature[0] == shape[0]
+        return len(shape) in (2, 3) and len(feature) in (1, 3)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Return the input."""
+        given_back: Tensor = self.layers(feature)
+        return given_back
 
 
 class FrameDecoder(nn.Module):
@@ -19,13 +61,8 @@ class FrameDecoder(nn.Module):
     Dropout, one linear layer on every frame, clamped to the range of the input.
     """
 
-    def __init__(self, feature: tuple[int, ...], shape: tuple[int, ...], dropout: float = 0.3) -> None:
+    def __init__(self, feature: Shape, shape: Shape, dropout: float = 0.3) -> None:
         super().__init__()
-        if len(feature) != 2 or len(shape) != 2 or feature[0] != shape[0]:
-            raise UserError(
-                f"a frame decoder cannot make frames of shape {shape} from a feature of shape {feature}: "
-                f"attach it to a 'sequence' feature with as many frames as the input"
-            )
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(feature[1], shape[1])
 
@@ -38,19 +75,14 @@ class FrameDecoder(nn.Module):
 class ImageDecoder(nn.Module):
     """(B, F) or (B, F, h, w) → (B, C, H, W): doubles the size by transposed convolutions, then fits it exactly."""
 
-    def __init__(self, feature: tuple[int, ...], shape: tuple[int, ...], width: int = 64) -> None:
+    def __init__(self, feature: Shape, shape: Shape, width: int = 64) -> None:
         super().__init__()
-        if len(shape) != 3 or len(feature) not in (1, 3):
-            raise UserError(
-                f"an image decoder cannot make an image of shape {shape} from a feature of shape {feature}: "
-                f"attach it to a 'map' or 'pooled' feature"
-            )
-        start = feature[1:] if len(feature) == 3 else (max(1, shape[1] // 8), max(1, shape[2] // 8))
+        start = feature[1:] if len(feature) == 3 else tuple(max(1, side // _SHRUNK) for side in shape[1:])
         doublings = max(0, math.ceil(math.log2(max(shape[1] / start[0], shape[2] / start[1]))))
         layers: list[nn.Module] = []
         channels = feature[0]
         if len(feature) == 1:
-            layers += [nn.Linear(channels, width * start[0] * start[1]), nn.Unflatten(1, (width, *start))]
+            layers += [nn.Linear(channels, width * math.prod(start)), nn.Unflatten(1, (width, *start))]
             channels = width
         for _ in range(doublings):
             layers += [nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1), nn.ReLU()]

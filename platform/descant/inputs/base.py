@@ -25,10 +25,12 @@ class View:
     Attributes:
         arrays: by part.
         geometry: of an image, from pixels of the stored image to units of its longer side.
+        extent: of an image, width and height of the stored one in pixels.
     """
 
     arrays: Mapping[str, np.ndarray]
     geometry: Geometry | None = None
+    extent: tuple[int, int] | None = None
 
     @property
     def mirrored(self) -> bool:

@@ -68,11 +68,11 @@ class ImageInput(Input):
         change = self.augment.draw(rng)
         motion = change.motion(decoded.shape[1], decoded.shape[0])
         moved = warp(decoded, motion, *self.shape[1:])
-        return View({"value": self.augment.recolour(moved, change, rng)}, motion.then(_unit(decoded)))
+        return View({"value": self.augment.recolour(moved, change, rng)}, motion.then(_unit(decoded)), _extent(decoded))
 
     def evaluation_views(self, decoded: np.ndarray) -> list[View]:
         """Return the whole picture, resized, once."""
-        return [View({"value": resize(decoded, *self.shape[1:])}, _unit(decoded))]
+        return [View({"value": resize(decoded, *self.shape[1:])}, _unit(decoded), _extent(decoded))]
 
     def finish(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the normalised images (B, C, H, W)."""
@@ -90,7 +90,7 @@ class ImageInput(Input):
         """Return a grey picture."""
         channels, height, width = self.shape
         value = np.full((height, width, channels), 128, np.uint8)
-        return View({"value": value}, _unit(value))
+        return View({"value": value}, _unit(value), _extent(value))
 
     def _statistics(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and deviation per channel, (C, 1, 1) each."""
@@ -101,3 +101,8 @@ class ImageInput(Input):
 def _unit(picture_HWC: np.ndarray) -> Geometry:
     """Return the map from a picture's pixels to units of its longer side."""
     return Geometry.scaling(1.0 / max(picture_HWC.shape[:2]))
+
+
+def _extent(picture_HWC: np.ndarray) -> tuple[int, int]:
+    """Return a picture's width and height."""
+    return picture_HWC.shape[1], picture_HWC.shape[0]

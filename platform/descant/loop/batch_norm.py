@@ -35,6 +35,7 @@ class GlobalBatchNorm(nn.Module):
         # timm's layers apply an activation and dropout after the normalisation.
         self.drop, self.act = getattr(norm, "drop", None), getattr(norm, "act", None)
         self.valid_B: Tensor | None = None
+        self.is_tracking = True  # in training: whether what it sees goes into the running statistics
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, …) over B and … of all ranks' valid rows; by the running statistics in evaluation."""
@@ -47,11 +48,12 @@ class GlobalBatchNorm(nn.Module):
     def _by_torch(self, x: Tensor) -> Tensor:
         """Evaluation, or one rank whose rows all count: torch's own kernel."""
         momentum = self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.is_tracking and self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
             momentum = 1.0 / float(self.num_batches_tracked) if momentum is None else momentum
         batch_statistics = self.training or self.running_mean is None
-        mean, variance = self.running_mean, self.running_var
+        left_alone = self.training and not self.is_tracking
+        mean, variance = (None, None) if left_alone else (self.running_mean, self.running_var)
         return nn.functional.batch_norm(
             x, mean, variance, self.weight, self.bias, batch_statistics, momentum or 0.0, self.eps
         )
@@ -104,6 +106,8 @@ class GlobalBatchNorm(nn.Module):
     def _track(self, mean_C: Tensor, variance_C: Tensor, total: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
+        if not self.is_tracking:
+            return
         tracked = (total > 0).to(self.num_batches_tracked.dtype)  # a batch of which no row could be read says nothing
         self.num_batches_tracked += tracked
         momentum = self.momentum if self.momentum is not None else 1.0 / self.num_batches_tracked.clamp(min=1)
@@ -119,6 +123,7 @@ def globalise(model: nn.Module, ranks: Ranks) -> list[GlobalBatchNorm]:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
                 layer = GlobalBatchNorm(child, ranks).train(child.training)
+                layer._forward_hooks.update(child._forward_hooks)  # its output may be a feature
                 setattr(parent, name, layer)
                 replaced.append(layer)
     return replaced

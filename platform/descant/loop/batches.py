@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from descant.data.batch import BadSample, Batch
 from descant.data.mixup import Mixup, mixed
-from descant.data.order import Order, Slice, TrainingOrder, sample_rng
+from descant.data.order import Order, Slice, TrainingOrder, sample_rng, view_rng
 from descant.data.sources import JoinedReader
 from descant.errors import RunError, UserError
 from descant.inputs.base import Input, View
@@ -56,6 +56,7 @@ class BatchMaker(Dataset["Batch | _Failed"]):
         self.reader, self.order, self.inputs, self.mixup = reader, order, inputs, mixup
         self.labelled = {name: task for name, task in tasks.items() if task.label is not None}
         self.unlabelled = [name for name, task in tasks.items() if task.label is None]
+        self.viewing = {name: task for name, task in tasks.items() if task.own_view}
 
     def __getitem__(self, place: Place) -> Batch | _Failed:
         """Return the batch at (epoch, batch); ``load_batches`` raises what fails."""
@@ -81,10 +82,18 @@ class BatchMaker(Dataset["Batch | _Failed"]):
         ]
         self.reader.check_unchanged(rows.samples)
         valid = rows.valid & np.asarray([sample.readable for sample in samples])
-        whole = self._stack(samples, valid, bad)
+        whole = replace(self._stack(samples, valid, bad), drawn=self._drawn(epoch, rows.positions.tolist()))
         if self.mixup is None or not isinstance(self.order, TrainingOrder):
             return whole
         return self._mix(whole, samples, epoch, batch, rows)
+
+    def _drawn(self, epoch: int, positions: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Return what each task that makes its own view draws for it: in an evaluation always the same."""
+        seed, epoch = (self.order.seed, epoch) if isinstance(self.order, TrainingOrder) else (0, 0)
+        return {
+            name: torch.from_numpy(np.stack([task.draw(view_rng(seed, epoch, one, name)) for one in positions]))
+            for name, task in self.viewing.items()
+        }
 
     def _prefetch(self, epoch: int, batch: int) -> None:
         """Have the shards of this and the next batches fetched while this one is made."""
@@ -129,8 +138,7 @@ class BatchMaker(Dataset["Batch | _Failed"]):
         views = self._views(decoded, epoch, position)
         targets = {}
         for name, task in self.labelled.items():
-            assert task.label is not None
-            label = labels.get(task.label)
+            label = task.read(labels)
             if label is None:
                 continue
             try:

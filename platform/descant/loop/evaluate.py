@@ -19,7 +19,7 @@ from descant.data.order import EvaluationOrder
 from descant.inputs import Input
 from descant.loop.batches import BatchMaker, load_batches
 from descant.loop.experiment import Experiment
-from descant.loop.objective import target_of
+from descant.loop.objective import target_of, views_of
 from descant.loop.ranks import Ranks
 from descant.tasks import Metric, Task
 
@@ -37,6 +37,7 @@ class Scores:
         total: how many samples of the split could be read.
         bad: what could not be used, as this rank saw it.
         chances: per task, what a constant answer reaches on these samples, for metrics that can say so.
+        details: per task and metric, what the metric is made of, by name: of each attribute or point, along a curve.
         pictures: per task that gives an input back, this rank's first (targets, outputs), (P, *shape).
     """
 
@@ -46,6 +47,7 @@ class Scores:
     bad: list[BadSample] = field(default_factory=list)
     pictures: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     chances: dict[str, dict[str, float]] = field(default_factory=dict)
+    details: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
 class _Sums:
@@ -76,8 +78,8 @@ class _Sums:
             statistics_BS = metric.statistics(prediction, target)
             self.rows[name].append(statistics_BS.double().sum(0).cpu().numpy())
 
-    def values(self, ranks: Ranks) -> tuple[dict[str, float], int, dict[str, float]]:
-        """Return the loss and the metrics over all ranks, the number of samples, and chances."""
+    def values(self, ranks: Ranks) -> _Values:
+        """Return what the sums over all ranks say."""
         gathered = [rows for rows in ranks.gather(self.rows) if isinstance(rows, dict)]
         totals = {name: _exact_sum([row for rows in gathered for row in rows[name]]) for name in self.rows}
         loss = totals.pop("loss")
@@ -86,10 +88,25 @@ class _Sums:
             for name, metric in self.metrics.items()
             if metric.chance_of is not None and totals[name].size
         }
+        details = {
+            name: metric.details(totals[name])
+            for name, metric in self.metrics.items()
+            if metric.details is not None and totals[name].size
+        }
         values = {"loss": float(loss[0] / loss[1]) if loss.size and loss[1] else math.nan}
         for name, sums in totals.items():
             values[name] = self.metrics[name].value(sums) if sums.size else math.nan
-        return values, int(loss[1]) if loss.size else 0, chances
+        return _Values(values, int(loss[1]) if loss.size else 0, chances, details)
+
+
+@dataclass(frozen=True)
+class _Values:
+    """One task's loss and metrics, its number of samples, chances and details: see ``Scores``."""
+
+    values: dict[str, float]
+    samples: int
+    chances: dict[str, float]
+    details: dict[str, dict[str, float]]
 
 
 def evaluate_split(
@@ -130,9 +147,10 @@ def evaluate(
         module.training = training
     found = {name: task_sums.values(ranks) for name, task_sums in sums.items()}
     return Scores(
-        values={name: values for name, (values, _, _) in found.items()},
-        samples={name: count for name, (_, count, _) in found.items()},
-        chances={name: chances for name, (_, _, chances) in found.items()},
+        values={name: of.values for name, of in found.items()},
+        samples={name: of.samples for name, of in found.items()},
+        chances={name: of.chances for name, of in found.items()},
+        details={name: of.details for name, of in found.items()},
         total=sum(int(count) for count in ranks.gather(seen.readable) if isinstance(count, int)),
         bad=seen.bad,
         pictures=seen.pictures,
@@ -159,11 +177,12 @@ def _add_batch(
     seen.bad += batch.bad
     seen.readable += int(batch.valid.sum())
     ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
-    outputs = model(ready)
+    pairs = [name for name, task in tasks.items() if task.pairs]
+    outputs = model(ready, list(tasks), views_of(tasks, batch, ready), pairs)
     for name, task in tasks.items():
         target = target_of(task, batch, ready)
         sums[name].add(outputs[name], target, batch.present[name], batch.views)
-        if task.label is None and name not in seen.pictures:
+        if task.label is None and not task.own_view and name not in seen.pictures:
             shown = slice(0, PICTURES * batch.views, batch.views)
             seen.pictures[name] = (target[shown].cpu(), task.predict(outputs[name][shown]).cpu())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +22,10 @@ from descant.inputs import Input, inputs
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
 from descant.recipe import DataSettings, Recipe
-from descant.recipe.settings import TASK_KEYS
+from descant.recipe.settings import STOP_KEYS, TASK_KEYS
 from descant.schedules import Schedule, parse_schedule
 from descant.sharing import Sharing, sharings
+from descant.stopping import StopRule, rules
 from descant.tasks import Task, tasks
 from descant.trunks import Trunk, build_trunk
 
@@ -39,6 +40,7 @@ class Experiment:
         inputs: by name.
         tasks: by name, main first.
         schedules: each task's loss weight over the epochs.
+        stop_rules: of the tasks that have one.
     """
 
     recipe: Recipe
@@ -46,6 +48,7 @@ class Experiment:
     inputs: Mapping[str, Input]
     tasks: Mapping[str, Task]
     schedules: Mapping[str, Schedule]
+    stop_rules: Mapping[str, StopRule]
 
     @classmethod
     def build(cls, recipe: Recipe) -> Experiment:
@@ -81,7 +84,12 @@ class Experiment:
             schedules[name] = settings.weight or parse_schedule(f"tasks.{name}.weight", default)
             if any(input.mirrors for input in made.values()):
                 bound[name].check_mirrored()
-        return cls(recipe, data, made, bound, schedules)
+        stop_rules = {
+            name: rules.build(settings.stop.rule.name, settings.stop.rule.options, also=STOP_KEYS)
+            for name, settings in recipe.tasks.items()
+            if settings.stop is not None
+        }
+        return cls(recipe, data, made, bound, schedules, stop_rules)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -119,7 +127,7 @@ class Experiment:
         The trunk and each head draw from seeds of their own, so a task more or less changes no other's start.
         """
         recipe = self.recipe
-        with _seeded(recipe.seed, "trunk"):
+        with _seeded(recipe.seed, "sharing"):
             sharing: Sharing = sharings.build(
                 recipe.sharing.name,
                 recipe.sharing.options,
@@ -131,7 +139,21 @@ class Experiment:
         for name, task in self.tasks.items():
             with _seeded(recipe.seed, f"head {name}"):
                 heads[name] = task.head(sharing.shapes[name])
-        return MultiTaskModel(sharing, heads, {name: recipe.tasks[name].gradient for name in self.tasks})
+        gradients = {name: recipe.tasks[name].gradient for name in self.tasks}
+        return MultiTaskModel(sharing, heads, gradients, self._groups(sharing))
+
+    def _groups(self, sharing: Sharing) -> list[list[str]]:
+        """Return the tasks whose heads become one matrix product: as many as go together."""
+        groups: dict[Hashable, list[str]] = {}
+        for name, task in self.tasks.items():
+            key = task.fusion_key()
+            if key is not None:
+                groups.setdefault((key, sharing.feature_key(name), self.recipe.tasks[name].gradient), []).append(name)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def only(self, names: Collection[str]) -> Experiment:
+        """Return the same with these of its tasks alone."""
+        return dataclasses.replace(self, tasks={name: task for name, task in self.tasks.items() if name in names})
 
     def on(self, place: str) -> Experiment:
         """Return the same inputs and tasks for another data set; tasks it has no labels for are left out.
@@ -160,7 +182,8 @@ class Experiment:
 
     def _make_trunk(self) -> Trunk:
         trunk = self.recipe.trunk
-        return build_trunk(trunk.name, trunk.options, self.shapes)
+        with _seeded(self.recipe.seed, "trunk"):  # the same at each call
+            return build_trunk(trunk.name, trunk.options, self.shapes)
 
 
 @contextmanager

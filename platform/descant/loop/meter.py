@@ -6,7 +6,9 @@ Shapes: K tasks.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -14,50 +16,89 @@ from descant.loop.objective import TaskLosses
 from descant.loop.ranks import Ranks
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What happened since the reading before.
+
+    Attributes:
+        losses: per task that was taught, (mean loss, labels) over all ranks.
+        coupling: the mean of what soft sharing added to the loss, None where it added nothing.
+        samples_s: samples a second over all ranks.
+        wait_share: the share of this rank's time that was spent waiting for data.
+    """
+
+    losses: dict[str, tuple[float, int]]
+    coupling: float | None
+    samples_s: float
+    wait_share: float
+
+
 class Meter:
     """Sums over the steps since the last ``read``."""
 
     def __init__(self, tasks: Sequence[str], ranks: Ranks) -> None:
         self.tasks, self.ranks = list(tasks), ranks
-        self.steps = 0
+        self._steps = 0
         self._sums_K: torch.Tensor | None = None
+        self._coupling: torch.Tensor | None = None
         self._counts_K = [0] * len(self.tasks)
-        self._positions, self._wait_s = 0, 0.0
-        self._since_s = time.perf_counter()
+        self.start_clock()
 
     def add_losses(self, losses: TaskLosses) -> None:
         """Add this rank's losses of a micro-batch; stays on the device."""
         sums_K = losses.sums_K.detach().double()
-        self._sums_K = sums_K if self._sums_K is None else self._sums_K + sums_K
+        self._sums_K = sums_K if self._sums_K is None else self._sums_K.to(sums_K.device) + sums_K
+
+    def add_coupling(self, value: torch.Tensor) -> None:
+        """Add what soft sharing adds to the loss of a step on this rank; stays on the device."""
+        before = 0.0 if self._coupling is None else self._coupling.to(value.device)
+        self._coupling = value.detach().double() + before
 
     def add_step(self, counts_K: Sequence[int], positions: int, wait_s: float) -> None:
         """Add a step: labels of the global batch, samples over all ranks, seconds this rank waited for data."""
-        self.steps += 1
+        self._steps += 1
         self._counts_K = [total + count for total, count in zip(self._counts_K, counts_K, strict=True)]
         self._positions += positions
         self._wait_s += wait_s
 
-    def read(self) -> tuple[dict[str, tuple[float, int]], float, float]:
-        """Return per task (mean loss, samples) over all ranks, samples/s, and the share of time waiting; start anew.
-
-        Every rank calls it at the same step.
-        """
-        assert self._sums_K is not None, "no step since the last reading"
-        sums_K = self.ranks.sum(self._sums_K.cpu())
+    def read(self) -> Reading:
+        """Return what happened, over all ranks, and start anew; every rank calls it at the same step."""
         elapsed_s = max(time.perf_counter() - self._since_s, 1e-9)
+        sums_K = self._sum(self._sums_K, len(self.tasks))
         losses = {
-            name: (float(total) / count, count)
+            name: (total / count, count)
             for name, total, count in zip(self.tasks, sums_K, self._counts_K, strict=True)
             if count
         }
-        numbers = losses, self._positions / elapsed_s, self._wait_s / elapsed_s
-        self.restart()
-        return numbers
+        coupling = None if self._coupling is None else self._sum(self._coupling.reshape(1), 1)[0] / self._steps
+        reading = Reading(losses, coupling, self._positions / elapsed_s, self._wait_s / elapsed_s)
+        self._forget()
+        self.start_clock()
+        return reading
 
-    def restart(self) -> None:
-        """Forget what was summed and start the clock: what came before is no part of the next reading."""
-        self.steps = 0
-        self._sums_K = None
-        self._counts_K = [0] * len(self.tasks)
+    def start_clock(self) -> None:
+        """Measure speed and waiting from now on; losses stay."""
         self._positions, self._wait_s = 0, 0.0
         self._since_s = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the losses that were not read yet, over all ranks; every rank calls it at the same step."""
+        coupling = None if self._coupling is None else self._sum(self._coupling.reshape(1), 1)[0]
+        sums_K = self._sum(self._sums_K, len(self.tasks))
+        return {"sums": sums_K, "counts": list(self._counts_K), "coupling": coupling, "steps": self._steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``state_dict`` gave: the first rank what was of all."""
+        share = 1.0 if self.ranks.is_first else 0.0
+        self._sums_K = share * torch.tensor(state["sums"], dtype=torch.float64)
+        self._coupling = None if state["coupling"] is None else torch.tensor(share * state["coupling"])
+        self._counts_K, self._steps = list(state["counts"]), state["steps"]
+
+    def _sum(self, values: torch.Tensor | None, length: int) -> list[float]:
+        own = torch.zeros(length, dtype=torch.float64) if values is None else values.double().cpu().clone()
+        totals: list[float] = self.ranks.sum(own).tolist()
+        return totals
+
+    def _forget(self) -> None:
+        self._steps, self._sums_K, self._coupling = 0, None, None
+        self._counts_K = [0] * len(self.tasks)

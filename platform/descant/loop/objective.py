@@ -5,7 +5,7 @@ Shapes: B samples, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,12 +24,17 @@ class TaskLosses:
     Attributes:
         sums_K: per task, the sum of the losses of the samples that teach it; carries the gradient.
         finite: whether every loss is finite (a tensor, so that nothing waits for the device).
-        per_sample: per task, (B,), detached, 0 where the sample does not teach it.
+        together: by the tasks that were computed together, (B, tasks), detached, 0 where a sample does not teach one.
     """
 
     sums_K: Tensor
     finite: Tensor
-    per_sample: dict[str, Tensor]
+    together: dict[tuple[str, ...], Tensor]
+
+    @property
+    def per_sample(self) -> dict[str, Tensor]:
+        """The losses of each sample per task, (B,), detached, 0 where it does not teach the task."""
+        return {name: part[:, place] for names, part in self.together.items() for place, name in enumerate(names)}
 
 
 class Objective:
@@ -43,22 +48,54 @@ class Objective:
 
     def __init__(self, tasks: Mapping[str, Task], schedules: Mapping[str, Schedule], balancer: LossBalancer) -> None:
         self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
+        self._keys = {name: task.fusion_key() for name, task in tasks.items()}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
-        """Return each task's loss on a batch.
+        """Return the loss on a batch of each task that has an output; of the others it is 0.
 
         A task without a label in the batch gives 0 with its graph connected, so that all ranks reduce alike.
         """
-        per_sample = {}
-        for name, task in self.tasks.items():
-            losses_B = _loss(task, outputs[name], batch, inputs)
-            assert losses_B.shape == batch.valid.shape, (
-                f"the loss of the task {name!r} has the shape {tuple(losses_B.shape)}, not one number a sample"
-            )
-            per_sample[name] = torch.where(batch.present[name], losses_B, 0.0)
-        sums_K = torch.stack([losses_B.sum() for losses_B in per_sample.values()])
-        detached = {name: losses_B.detach() for name, losses_B in per_sample.items()}
+        groups = self._together(outputs, batch)
+        parts = [self._masked(names, outputs, batch, inputs) for names in groups]
+        order = [name for names in groups for name in names]
+        absent = [name for name in self.tasks if name not in outputs]
+        sums = torch.cat([*(part.sum(0) for part in parts), torch.zeros(len(absent), device=batch.valid.device)])
+        places = {name: place for place, name in enumerate([*order, *absent])}
+        in_order = [places[name] for name in self.tasks]
+        sums_K = sums if in_order == sorted(in_order) else sums[in_order]
+        detached = {tuple(names): part.detach() for names, part in zip(groups, parts, strict=True)}
         return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached)
+
+    def _masked(
+        self, names: Sequence[str], outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return the losses of tasks that go together, 0 where a sample does not teach a task, (B, tasks)."""
+        losses_BG = self._losses_of(names, outputs, batch, inputs)
+        return torch.where(torch.stack([batch.present[name] for name in names], 1), losses_BG, 0.0)
+
+    def _together(self, outputs: Mapping[str, Tensor], batch: Batch) -> list[list[str]]:
+        """Return the tasks with an output, those together whose losses are one function of alike outputs."""
+        groups: dict[Hashable, list[str]] = {}
+        for name in outputs:
+            key = None if batch.partner is not None else self._keys[name]
+            groups.setdefault(("alone", name) if key is None else ("together", key), []).append(name)
+        return list(groups.values())
+
+    def _losses_of(
+        self, names: Sequence[str], outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return the losses of tasks that go together, (B, tasks)."""
+        task, rows = self.tasks[names[0]], len(batch.valid)
+        if len(names) == 1:
+            losses_B = _loss(task, outputs[names[0]], batch, inputs)
+            assert losses_B.shape == batch.valid.shape, (
+                f"the loss of the task {names[0]!r} has the shape {tuple(losses_B.shape)}, not one number a sample"
+            )
+            return losses_B[:, None]
+        stacked = getattr(outputs, "stacked", {}).get(tuple(names))
+        output = (torch.stack([outputs[name] for name in names], 1) if stacked is None else stacked).flatten(0, 1)
+        target = torch.stack([batch.targets[name] for name in names], 1).flatten(0, 1)
+        return task.loss(output, target).reshape(rows, len(names))
 
     def recipe_weights(self, epoch: int, epochs: int) -> list[float]:
         """Return the recipe's weight of each task in ``epoch``, (K,)."""
@@ -75,5 +112,18 @@ def _loss(task: Task, output: Tensor, batch: Batch, inputs: Mapping[str, Tensor]
 
 
 def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Return a task's target: an input for tasks that give it back, else the stacked labels."""
+    """Return a task's target: of its own view, an input for tasks that give it back, else the stacked labels."""
+    if task.own_view:
+        return task.view_target(inputs, _drawn(task, batch))
     return inputs[task.input] if task.label is None and task.input is not None else batch.targets[task.name]
+
+
+def views_of(tasks: Mapping[str, Task], batch: Batch, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Return the inputs as each of those tasks sees them that make a view of their own."""
+    return {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
+
+
+def _drawn(task: Task, batch: Batch) -> Tensor:
+    """Return what was drawn for each row of the inputs: the views of one sample in an evaluation have it in common."""
+    drawn = batch.drawn[task.name]
+    return drawn if batch.views == 1 else drawn.repeat_interleave(batch.views, 0)

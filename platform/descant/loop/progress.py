@@ -12,7 +12,7 @@ from descant.data.order import TrainingOrder
 from descant.errors import RunError, UserError
 from descant.tasks import Metric
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass

@@ -24,12 +24,14 @@ class Beat:
 
     Attributes:
         counts_K: how many samples of the global batch teach each task.
+        rows: how many samples of the global batch count at all.
         stop: whether a rank was asked to stop.
         save: whether the first rank finds a checkpoint due.
         bad: how many samples were found bad.
     """
 
     counts_K: list[int]
+    rows: int
     stop: bool
     save: bool
     bad: int
@@ -81,18 +83,19 @@ class Pulse:
         Raises:
             StoppedTogether: a loss of the step before was not finite on some rank; all ranks raise the same.
         """
-        counts = [int(batch.present[name].sum()) if batch else 0 for name in self.tasks]
+        counts = [int(batch.present[name].sum()) if batch and name in batch.present else 0 for name in self.tasks]
+        counts.append(int(batch.valid.sum()) if batch else 0)
         save = self.ranks.is_first and self._save_due()
         broken = not all(one.is_finite() for one in self._micro_batches)
+        stop = self._should_stop()
         if self.ranks.world_size > 1:
-            message = torch.tensor([*counts, self._should_stop(), save, bad, broken], dtype=torch.int64)
+            message = torch.tensor([*counts, stop, save, bad, broken], dtype=torch.int64)
             *counts, stop, save, bad, broken = self.ranks.sum(message).tolist()
-        else:
-            stop = self._should_stop()
         if broken:
             self._raise_diverged()
         self._micro_batches.clear()
-        return Beat(counts, bool(stop), bool(save), bad)
+        *counts_K, rows = counts
+        return Beat(counts_K, rows, bool(stop), bool(save), bad)
 
     def remember(self, step: int, keys: list[str], losses: TaskLosses) -> None:
         """Keep a micro-batch's losses to be checked at the next beat."""

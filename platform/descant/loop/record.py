@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,10 +13,11 @@ from torch import Tensor
 from descant.data.order import TrainingOrder
 from descant.loop.evaluate import Scores
 from descant.loop.experiment import Experiment
-from descant.loop.meter import Meter
+from descant.loop.meter import Reading
 from descant.loop.pictures import pairs, save_picture
 from descant.loop.progress import Best, Progress
 from descant.loop.quarantine import unique_rows
+from descant.loop.stopping import Decision, Stopping
 from descant.run.environment import write_environment
 from descant.run.folder import RunFolder
 from descant.run.log import MetricsLog, Row
@@ -52,11 +53,13 @@ class Record:
         self._chances: dict[str, dict[str, float]] = {}
         self._started_s = time.monotonic()
         self._earlier_s = progress.train_s
+        self._stopped: dict[str, dict[str, Any] | None] = {}
         if self._log is not None:
             self._starts = write_environment(folder, progress.step, world_size, experiment.recipe.seed)
 
-    def start(self, progress: Progress, steps: int, order: TrainingOrder) -> None:
-        """Note how long the run will be, which is what a progress bar needs."""
+    def start(self, progress: Progress, steps: int, order: TrainingOrder, stopping: Stopping) -> None:
+        """Note how long the run will be, which is what a progress bar needs, and what has stopped already."""
+        self._stopped = {name: stopping.stopped(name) for name in self.experiment.tasks}
         self._order = order
         self._rows(progress, progress.epoch, {"steps": float(steps), "batches": float(order.batches)})
 
@@ -66,14 +69,15 @@ class Record:
         for task, weight in weights.items():
             self._row("train", task, "weight", weight)
 
-    def step(self, progress: Progress, epoch: int, meter: Meter, gradient_norm: Tensor | None) -> None:
-        """Note the losses and speeds since the last such row; every rank calls it."""
-        losses, samples_s, wait_share = meter.read()
-        numbers = {"throughput_samples_s": samples_s, "data_wait_share": wait_share}
+    def step(self, progress: Progress, epoch: int, reading: Reading, gradient_norm: Tensor | None) -> None:
+        """Note the losses and speeds since the last such row."""
+        numbers = {"throughput_samples_s": reading.samples_s, "data_wait_share": reading.wait_share}
+        if reading.coupling is not None:
+            numbers["coupling"] = reading.coupling
         if gradient_norm is not None:
             numbers["gradient_norm"] = float(gradient_norm)
         self._rows(progress, epoch, numbers)
-        for task, (loss, samples) in losses.items():
+        for task, (loss, samples) in reading.losses.items():
             self._row("train", task, "loss", loss, samples)
         self._flush()
 
@@ -92,6 +96,20 @@ class Record:
             self._tested = scores.values
         else:
             self._log.row("train", None, "quarantined", float(self._quarantined()))
+        self._flush()
+
+    def decisions(self, decisions: Sequence[Decision], stopping: Stopping) -> None:
+        """Note what stop rules said after the evaluation noted last, and which of their tasks train on."""
+        active = stopping.active
+        self._stopped = {name: stopping.stopped(name) for name in self.experiment.tasks}
+        for decision in decisions:
+            numbers = {"active": float(decision.task in active)}
+            if decision.measure is not None:
+                numbers |= {"stop_measure": decision.measure, "stop_threshold": decision.threshold}
+            if not math.isnan(decision.alignment):
+                numbers["alignment"] = decision.alignment
+            for metric, value in numbers.items():
+                self._row("train", decision.task, metric, value)
         self._flush()
 
     def count_time(self, progress: Progress) -> None:
@@ -155,7 +173,7 @@ class Record:
             "chance": {metric: made.chance for metric, made in metrics.items() if made.chance is not None}
             | _plain(self._chances.get(name, {})),
             "directions": {"loss": "min", **{metric: made.direction for metric, made in metrics.items()}},
-            "stopped": None,
+            "stopped": self._stopped.get(name),
         }
 
     def _picture(self, name: str, split: str, targets: Tensor, outputs: Tensor) -> None:

@@ -11,13 +11,16 @@ from torch import Tensor, nn
 
 from descant.errors import UserError
 from descant.inputs import Input
-from descant.model import MultiTaskModel, gate
+from descant.model import MultiTaskModel
 from descant.tasks import Task
 
 ROWS = 2  # normalisation over a batch needs two
+CPU = torch.device("cpu")
 
 
-def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[str, Task]) -> list[str]:
+def rehearse(
+    model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[str, Task], device: torch.device = CPU
+) -> list[str]:
     """Run ``model`` on blank samples, freeze the parameters that no task's gradient reaches, and return their names.
 
     A frozen parameter stays as it starts; left as it is, ranks that train together would wait for its gradient.
@@ -27,10 +30,10 @@ def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[
         UserError: a trunk, head, loss or metric that does not take what it is given, or nothing to train.
     """
     with _untouched(model):
-        ready = {name: _blank(input) for name, input in inputs.items()}
+        ready = {name: _blank(input, device) for name, input in inputs.items()}
         shapes = ", ".join(f"{name} {tuple(value.shape[1:])}" for name, value in ready.items())
         with _sentence(f"the trunk does not take its inputs ({shapes}, each after the batch)"):
-            features = model.sharing(ready)
+            features = model.sharing(ready, list(tasks))
         losses = [_loss(model, task, features[name], ready) for name, task in tasks.items()]
         total = torch.stack(losses).sum()
         if not total.requires_grad:
@@ -46,9 +49,11 @@ def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[
     return list(unreached)
 
 
-def _blank(input: Input) -> Tensor:
+def _blank(input: Input, device: torch.device) -> Tensor:
     arrays = input.blank().arrays
-    stacked = {part: torch.from_numpy(np.stack([np.asarray(array)] * ROWS)) for part, array in arrays.items()}
+    stacked = {
+        part: torch.from_numpy(np.stack([np.asarray(array)] * ROWS)).to(device) for part, array in arrays.items()
+    }
     return input.finish(stacked)
 
 
@@ -56,8 +61,8 @@ def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str
     name = task.name
     shape = tuple(feature.shape[1:])
     with _sentence(f"the head of the task {name!r} does not take the feature {task.feature!r} of shape {shape}"):
-        output = model.heads[name](gate(feature, model.gradients[name]))
-    target = _target(task, ready)
+        output = model.output(name, feature)
+    output, target = _seen(model, task, ready) if task.own_view else (output, _target(task, ready))
     given = f"an output of shape {_shape(output)} for a target of shape {_shape(target)}"
     with _sentence(f"the task {name!r} cannot compute its loss from {given}"):
         losses_B = task.loss(output, target)
@@ -74,11 +79,23 @@ def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str
     return total
 
 
+def _seen(model: MultiTaskModel, task: Task, ready: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return output and target of a task for its own view of blank samples."""
+    device = next(iter(ready.values())).device
+    with _sentence(f"the task {task.name!r} cannot make its own view of the inputs"):
+        drawn = torch.from_numpy(np.stack([task.draw(np.random.default_rng(0))] * ROWS)).to(device)
+        seen = task.view(ready, drawn)
+        target = task.view_target(ready, drawn)
+    with _sentence(f"the trunk or head does not take the inputs as the task {task.name!r} sees them"):
+        output = model(ready, [task.name], {task.name: seen}, [task.name] if task.pairs else [])[task.name]
+    return output, target
+
+
 def _target(task: Task, ready: Mapping[str, Tensor]) -> Tensor:
     if task.label is None and task.input is not None:
         return ready[task.input]
     with _sentence(f"the task {task.name!r} has no target for a sample without its label"):
-        return torch.from_numpy(np.stack([task.blank()] * ROWS))
+        return torch.from_numpy(np.stack([task.blank()] * ROWS)).to(next(iter(ready.values())).device)
 
 
 def _shape(value: object) -> object:

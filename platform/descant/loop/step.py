@@ -5,26 +5,31 @@ Shapes: B samples of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from descant.data.batch import Batch
+from descant.heads.fused import FusedHeads
+from descant.loop.alignment import gradient_cosines
 from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Meter
-from descant.loop.objective import Objective
+from descant.loop.objective import Objective, views_of
 from descant.loop.optimizer import build_optimizer
-from descant.loop.pulse import Pulse
+from descant.loop.pulse import Beat, Pulse
 from descant.loop.ranks import Ranks
+from descant.loop.rehearsal import rehearse
 from descant.model import MultiTaskModel
 
 
 class Stepper:
     """Turns batches into optimizer steps.
+
+    What no task's gradient reaches is frozen, as it starts.
 
     Args:
         model: the network, not yet wrapped for several ranks.
@@ -45,6 +50,10 @@ class Stepper:
     ) -> None:
         self.module, self.objective, self.inputs = model, objective, experiment.inputs
         self.settings, self.ranks, self.pulse, self.meter = experiment.recipe.trainer, ranks, pulse, meter
+        self.tasks = list(experiment.tasks)
+        self.cosines: dict[str, float] = {}
+        rehearse(model, self.inputs, experiment.tasks)
+        self._trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.norms = globalise(model, ranks)
         self.accelerator = make_accelerator(self.settings, ranks)
         optimizer = build_optimizer(experiment.recipe.optimizer, model.parameters())
@@ -52,26 +61,45 @@ class Stepper:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.device: torch.device = self.accelerator.device
 
-    def take(self, step: int, whole: Batch, label_counts: Sequence[int], recipe_weights_K: Tensor) -> None:
+    def train_only(self, tasks: Sequence[str]) -> None:
+        """Train these tasks from now on: what the gradient of none of them reaches is frozen until the next call.
+
+        A step then computes nothing for the others. Every rank calls it at the same step.
+        """
+        self.tasks = list(tasks)
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        self.model = self.module
+        self.accelerator.free_memory()  # of the wrapper that waits for the gradients of all ranks: it is made anew
+        for parameter in self._trainable:
+            parameter.requires_grad_(True)
+        for norm in self.norms:
+            norm.valid_B = None
+        rehearse(self.module, self.inputs, {name: self.objective.tasks[name] for name in tasks}, self.device)
+        self.model = self.accelerator.prepare_model(self.module)
+
+    def take(self, step: int, whole: Batch, beat: Beat, recipe_weights_K: Tensor, compare: Sequence[str] = ()) -> None:
         """Leave the gradients of one global batch in the parameters.
 
         Args:
             step: its number, for messages.
             whole: this rank's slice.
-            label_counts: per task, how many samples of the global batch teach it.
+            beat: how many samples of the global batch teach each task.
             recipe_weights_K: per task.
+            compare: tasks whose gradients are compared with the main task's, into ``cosines``; of the step's first
+                micro-batch.
         """
-        counts_K = torch.tensor([max(n, 1) for n in label_counts], dtype=torch.float32, device=self.device)
+        self._compare, self.cosines = list(compare), {}
         rows = len(whole.keys)
         size = min(self.settings.micro_batch or rows, rows)
         for start in range(0, rows, size):
             last = start + size >= rows
             with nullcontext() if last else self.accelerator.no_sync(self.model):
-                self._micro_batch(step, whole.rows(start, start + size), counts_K, recipe_weights_K)
-        for name, count in zip(self.objective.tasks, label_counts, strict=True):
-            if not count:
-                for parameter in self.module.heads[name].parameters():
-                    parameter.grad = None
+                self._micro_batch(step, whole.rows(start, start + size), beat, recipe_weights_K, last)
+        counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
+        self._untaught = {name for name, count in counts.items() if not count}
+        for name in self._untaught & self.module.heads.keys():
+            for parameter in self.module.heads[name].parameters():
+                parameter.grad = None
 
     def update(self, any_label: bool, measure: bool) -> Tensor | None:
         """Clip, step the optimizer (if any sample teaches anything), and forget the gradients.
@@ -86,23 +114,70 @@ class Stepper:
         elif measure:
             norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if any_label:
-            self.optimizer.step()
+            with self._leaving_alone(self._untaught):
+                self.optimizer.step()
         self.optimizer.zero_grad()
         return norm
 
-    def _micro_batch(self, step: int, batch: Batch, counts_K: Tensor, recipe_weights_K: Tensor) -> None:
+    @contextmanager
+    def _leaving_alone(self, tasks: Collection[str]) -> Iterator[None]:
+        """Keep the optimizer from moving these tasks' part of fused heads: it would, by momentum."""
+        kept: list[tuple[Tensor, list[int], Tensor]] = []
+        for fused in self.module.fused:
+            assert isinstance(fused, FusedHeads)
+            rows = [row for row, name in enumerate(fused.tasks) if name in tasks]
+            for parameter in (fused.weight_KOF, fused.bias_KO) if rows else ():
+                state = self.optimizer.state.get(parameter, {}).values()
+                moving = [value for value in state if isinstance(value, Tensor) and value.shape == parameter.shape]
+                kept += [(value, rows, value.detach()[rows].clone()) for value in (parameter, *moving)]
+        yield
+        with torch.no_grad():
+            for value, rows, before in kept:
+                value[rows] = before
+
+    def _micro_batch(self, step: int, batch: Batch, beat: Beat, recipe_weights_K: Tensor, last: bool) -> None:
         every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it
         batch = batch.to(self.device)
         inputs = self._finished(batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
-        losses = self.objective.losses(self.model(inputs), batch, inputs)
+        tasks = {name: self.objective.tasks[name] for name in self.tasks}
+        pairs = [name for name, task in tasks.items() if task.pairs]
+        outputs = self.model(inputs, self.tasks, views_of(tasks, batch, inputs), pairs)
+        losses = self.objective.losses(outputs, batch, inputs)
+        counts_K = torch.tensor([max(n, 1) for n in beat.counts_K], dtype=torch.float32, device=self.device)
         means_K = losses.sums_K / counts_K
         self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for
         weights_K = recipe_weights_K * self._balance(means_K.detach())
+        if self._compare:
+            self._measure_cosines(means_K)
+        total = (weights_K * means_K).sum()
+        coupling = self._coupling(batch.valid, beat.rows, last)
+        if coupling is not None:
+            total = total + coupling
         # DDP averages gradients over the ranks; the counts are global already, so the average is undone.
-        self.accelerator.backward((weights_K * means_K).sum() * self.ranks.world_size)
+        self.accelerator.backward(total * self.ranks.world_size)
         self.meter.add_losses(losses)
+
+    def _measure_cosines(self, means_K: Tensor) -> None:
+        means = dict(zip(self.objective.tasks, means_K, strict=True))
+        main, shared = self.tasks[0], [p for p in self.module.sharing.parameters() if p.requires_grad]
+        self.cosines = gradient_cosines(means, main, self._compare, shared, self.ranks)
+        self._compare = []
+
+    def _coupling(self, valid_B: Tensor, rows: int, last: bool) -> Tensor | None:
+        """Return this rank's part of what soft sharing adds to the loss: of the weights once a step, of rows each."""
+        coupling = self.module.sharing.coupling(self.tasks)
+        parts = []
+        if coupling.rows_B is not None:
+            parts.append(torch.where(valid_B, coupling.rows_B, 0.0).sum() / max(rows, 1))
+        if coupling.weights is not None and last:
+            parts.append(coupling.weights / self.ranks.world_size)
+        if not parts:
+            return None
+        total = torch.stack(parts).sum()
+        self.meter.add_coupling(total)
+        return total
 
     def _finished(self, batch: Batch) -> dict[str, Tensor]:
         """Return the inputs as the trunk takes them, mixed where the batch has partners."""

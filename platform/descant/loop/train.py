@@ -6,7 +6,8 @@
 4. for each micro-batch: inputs → features → outputs → per-sample losses, masked; each task's sum is divided by its
    label count in the global batch, weighted, and sent back (step.py)
 5. heads of tasks without a label in the global batch lose their gradient; clip; optimizer step
-6. count the step; log, evaluate, keep the best, write a checkpoint where that is due (cadence.py)
+6. count the step; log, evaluate, keep the best, stop tasks by their rules, write a checkpoint where that is due
+   (cadence.py, stopping.py)
 
 A task's weight is (recipe's weight in this epoch) × (balancer's weight at this step).
 """
@@ -14,7 +15,7 @@ A task's weight is (recipe's weight in this epoch) × (balancer's weight at this
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from torch import Tensor
 from descant.data.batch import Batch
 from descant.data.order import step_seed
 from descant.errors import Interrupted, StoppedTogether
+from descant.loop.alignment import PROBE_STEPS
 from descant.loop.batches import BatchMaker, load_batches
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
@@ -36,8 +38,8 @@ from descant.loop.pulse import Pulse
 from descant.loop.quarantine import Quarantine
 from descant.loop.ranks import Ranks
 from descant.loop.record import Record
-from descant.loop.rehearsal import rehearse
 from descant.loop.step import Stepper
+from descant.loop.stopping import Stopping
 from descant.run.folder import RunFolder
 
 
@@ -66,9 +68,8 @@ class Training:
         self.workers = loader_workers(self.settings, ranks)
         share_cores(self.workers, ranks)
         self.objective = Objective(experiment.tasks, experiment.schedules, experiment.build_balancer())
-        model = experiment.build_model()
-        rehearse(model, experiment.inputs, experiment.tasks)
-        self.stepper = Stepper(model, experiment, self.objective, ranks, self.pulse, self.meter)
+        self.stopping = Stopping(experiment, ranks)
+        self.stepper = Stepper(experiment.build_model(), experiment, self.objective, ranks, self.pulse, self.meter)
         self.device = self.stepper.device
         self.progress = self._resumed()
 
@@ -80,11 +81,11 @@ class Training:
             RunError: a loss was not finite, or too many samples are bad; the last checkpoint is a good one.
         """
         self.record = record
-        record.start(self.progress, self.cadence.steps, self.order)
+        record.start(self.progress, self.cadence.steps, self.order, self.stopping)
         self.quarantine.enforce()
-        if self.progress.step < self.cadence.steps:
+        if not self._is_done():
             self._begin_epoch()
-        self.meter.restart()
+        self.meter.start_clock()
         for batch, wait_s in self._batches():
             beat = self.pulse.beat(batch, self.quarantine.add(batch.bad))
             self.quarantine.check(beat.bad)
@@ -94,14 +95,28 @@ class Training:
                 raise Interrupted
             due, epoch = self.cadence.after(self.progress), self.progress.epoch
             torch.manual_seed(step_seed(self.order.seed, self.progress.step, self.ranks.rank))
-            self.stepper.take(self.progress.step, batch, beat.counts_K, self.weights_K)
+            compared = self.stopping.aligned if self.progress.step % PROBE_STEPS == 0 else ()
+            self.stepper.take(self.progress.step, batch, beat, self.weights_K, compared)
+            self.stopping.add_alignments(self.stepper.cosines)
             gradient_norm = self.stepper.update(any(beat.counts_K), measure=due.log)
             self.meter.add_step(beat.counts_K, self.progress.advance(self.order), wait_s)
             self._after_step(epoch, due, gradient_norm)
         self._test()
 
+    def _is_done(self) -> bool:
+        return self.progress.step >= self.cadence.steps or self.stopping.ended
+
     def _batches(self) -> Iterator[tuple[Batch, float]]:
-        experiment = self.experiment
+        """Yield what is left of the run, and how long each batch was waited for."""
+        while not self._is_done():
+            tasks = self.stopping.active
+            for batch, wait_s in self._batches_for(tasks):
+                yield batch, wait_s
+                if self.stopping.active != tasks:  # labels of a task that has stopped are decoded no more
+                    break
+
+    def _batches_for(self, tasks: Sequence[str]) -> Iterator[tuple[Batch, float]]:
+        experiment = self.experiment.only(tasks)
         maker = BatchMaker(self.reader, self.order, experiment.inputs, experiment.tasks, experiment.mixup)
         places = self.order.walk(self.progress.epoch, self.progress.batch, self.cadence.steps - self.progress.step)
         loader = load_batches(maker, places, self.workers, pin_memory=self.device.type == "cuda")
@@ -114,19 +129,31 @@ class Training:
 
     def _after_step(self, epoch: int, due: Due, gradient_norm: Tensor | None) -> None:
         if due.log:
-            self.record.step(self.progress, epoch, self.meter, gradient_norm)
+            reading = self.meter.read()
+            self.stopping.add_losses(reading.losses)
+            self.record.step(self.progress, epoch, reading, gradient_norm)
         if not due.save:
             return
         self.pulse.beat(None)  # the step's losses are finite, or the run ends before they are evaluated and saved
         best = None
         if due.evaluate:
-            scores = self._evaluate("validation")
+            scores = self._evaluate("validation", self.stopping.scored)
             best = self._is_best(epoch, scores)
             self.record.evaluation(self.progress.step, epoch, "validation", scores)
+            self._decide(epoch, scores)
         self._save(best=best)
-        if due.epoch_ends and not due.done:
+        if due.epoch_ends and not self._is_done():
             self._begin_epoch()
-            self.meter.restart()
+            self.meter.start_clock()
+
+    def _decide(self, epoch: int, scores: Scores) -> None:
+        """Ask the stop rules, and train on with the tasks that go on."""
+        before = self.stopping.active
+        weights = dict(zip(self.experiment.tasks, self.weights_K.tolist(), strict=True))
+        decisions = self.stopping.decide(epoch, scores, weights, self.stepper.module)
+        self.record.decisions(decisions, self.stopping)
+        if self.stopping.active != before and not self.stopping.ended:
+            self.stepper.train_only(self.stopping.active)
 
     def _begin_epoch(self) -> None:
         epoch = self.progress.epoch
@@ -134,6 +161,7 @@ class Training:
         self.weights_K = torch.tensor(weights, dtype=torch.float32, device=self.device)
         lr = self.experiment.recipe.optimizer.lr.at(epoch, self.cadence.epochs)
         set_learning_rate(self.stepper.optimizer, lr)
+        self.stepper.module.begin_epoch(epoch, self.cadence.epochs)
         self.record.epoch(self.progress, dict(zip(self.experiment.tasks, weights, strict=True)), lr)
 
     def _is_best(self, epoch: int, scores: Scores) -> bool:
@@ -146,9 +174,9 @@ class Training:
         name, metric = next(iter(main.metrics().items()))
         return self.progress.improves(epoch, metric, scores.values[main.name][name], scores.values)
 
-    def _evaluate(self, split: str) -> Scores:
-        module = self.stepper.module
-        scores = evaluate_split(self.experiment, split, module, self.device, self.ranks, self.workers)
+    def _evaluate(self, split: str, tasks: Collection[str]) -> Scores:
+        module, experiment = self.stepper.module, self.experiment.only(tasks)
+        scores = evaluate_split(experiment, split, module, self.device, self.ranks, self.workers)
         self.quarantine.add(scores.bad)
         return scores
 
@@ -159,7 +187,7 @@ class Training:
         self.stepper.module.load_state_dict(best.model)
         chosen = self.progress.best
         assert chosen is not None, "a best checkpoint without a best epoch"
-        self.record.evaluation(chosen.step, chosen.epoch, "test", self._evaluate("test"))
+        self.record.evaluation(chosen.step, chosen.epoch, "test", self._evaluate("test", chosen.metrics))
 
     def _save(self, best: bool | None) -> None:
         module = self.stepper.module
@@ -169,11 +197,14 @@ class Training:
                 f"trainer.clip_norm; what was saved before is kept"
             )
         self.record.count_time(self.progress)
+        unread = self.meter.state_dict()
         if self.ranks.is_first:
             state = {
                 "progress": self.progress.state_dict(self.order),
                 "optimizer": self.stepper.optimizer.state_dict(),
                 "balance": self.objective.balancer.state_dict(),
+                "stopping": self.stopping.state_dict(),
+                "meter": unread,
             }
             self.checkpoints.save(module, state, step=self.progress.step, best=best)
         self.ranks.barrier()
@@ -184,9 +215,14 @@ class Training:
         last = self.checkpoints.load("last")
         if last is None:
             return Progress()
+        progress = Progress.from_state_dict(last.state["progress"], self.order)
         self.stepper.module.load_state_dict(last.model)
         self.stepper.optimizer.load_state_dict(last.state["optimizer"])
         for group in self.stepper.optimizer.param_groups:
             group.update(self.experiment.recipe.optimizer.options)
         self.objective.balancer.load_state_dict(last.state["balance"])
-        return Progress.from_state_dict(last.state["progress"], self.order)
+        self.stopping.load_state_dict(last.state["stopping"])
+        self.meter.load_state_dict(last.state["meter"])
+        if self.stopping.active != list(self.experiment.tasks) and not self.stopping.ended:
+            self.stepper.train_only(self.stopping.active)
+        return progress

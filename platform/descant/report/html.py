@@ -46,7 +46,7 @@ def _run_body(run: RunRecord) -> list[Markup]:
 
 def _curves(run: RunRecord) -> list[Markup]:
     from descant.report.drawing import inline_svg
-    from descant.report.run_figures import course_figure, task_figures
+    from descant.report.run_figures import course_figure, stopping_figure, task_figures
 
     body: list[Markup] = []
     for position, (task, drawn) in enumerate(task_figures(run).items()):
@@ -56,6 +56,10 @@ def _curves(run: RunRecord) -> list[Markup]:
         body.append(figure(inline_svg(drawn, f"task{position}", html.escape(f"curves of {task}"))))
     if body:
         body.append(element("p", "The dashed line marks the best epoch: its checkpoint gives the results.", "soft"))
+    stopping = stopping_figure(run)
+    if stopping is not None:
+        svg = inline_svg(stopping, "stopping", "when each task trained, and what stop rules went by")
+        body += [element("h3", "When tasks stopped"), figure(svg)]
     course = course_figure(run)
     if course is not None:
         caption = "Means per epoch. Speed and waiting are of training alone, without the evaluations."

@@ -62,6 +62,46 @@ def course_figure(run: RunRecord) -> Figure | None:
     return figure
 
 
+def stopping_figure(run: RunRecord) -> Figure | None:
+    """Return in which epochs each task trained, and what its stop rule went by; None where no task has a rule."""
+    ruled = [task for task in run.tasks if run.curve("train", task, "active")]
+    if not ruled:
+        return None
+    measures = {task: curve for task in ruled if (curve := run.curve("train", task, "stop_measure"))}
+    with drawing():
+        figure, axes = panels(1 + len(measures))
+        last = max((epoch for task in run.tasks for epoch in run.curve("validation", task, "loss")), default=0.0)
+        _draw_timeline(axes[0], run, last)
+        for axis, (task, curve) in zip(axes[1:], measures.items(), strict=True):
+            _draw(axis, {"measure": curve, "stops above": run.curve("train", task, "stop_threshold")})
+            axis.set_xlim(-0.5, last + 0.5)  # a rule may have spoken once
+            axis.set_title(wrapped(f"{task}: stop measure"))
+    return figure
+
+
+def _draw_timeline(axis: Axes, run: RunRecord, last: float) -> None:
+    for row, task in enumerate(run.tasks):
+        spans = [(start, end - start) for start, end in trained_spans(run.curve("train", task, "active"), last + 1)]
+        axis.broken_barh(spans, (row - 0.35, 0.7), color=colour(row))
+    axis.set_yticks(range(len(run.tasks)), [wrapped(task) for task in run.tasks])
+    axis.set_ylim(len(run.tasks) - 0.5, -0.5)
+    axis.set_title("epochs in which each task trained")
+    epoch_axis(axis)
+
+
+def trained_spans(active: Curve, end: float) -> list[tuple[float, float]]:
+    """Return the spans of epochs in which a task trained, from what was decided after each evaluation."""
+    spans, start = [], 0.0
+    trains = True
+    for epoch, goes_on in active.items():
+        if trains and not goes_on:
+            spans.append((start, epoch + 1))
+        elif not trains and goes_on:
+            start = epoch + 1
+        trains = bool(goes_on)
+    return [*spans, (start, end)] if trains and start < end else spans
+
+
 def weight_curves(run: RunRecord) -> dict[str, Curve]:
     """Return the weight of each task's loss over the epochs, of the tasks for which one was recorded."""
     return {task: curve for task in run.tasks if (curve := run.curve("train", task, "weight"))}

@@ -16,8 +16,10 @@ from descant.report.files import read_object
 Curve = dict[float, float]  # epoch -> value
 Bounds = tuple[float, float]  # the least and the greatest value that a metric can have
 BOUNDS: dict[str, Bounds] = {
-    **dict.fromkeys(("accuracy", "balanced_accuracy", "failure_rate"), (0.0, 1.0)),
-    **dict.fromkeys(("mean_error", "mean_absolute_error", "mean_squared_error"), (0.0, math.inf)),
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "f1", "auc", "failure_rate", "error_curve_area"), (0.0, 1.0)),
+    **dict.fromkeys(
+        ("mean_error", "mean_absolute_error", "mean_squared_error", "cross_entropy", "excluded"), (0.0, math.inf)
+    ),
 }
 """Of the built-in metrics; a loss may be anything."""
 

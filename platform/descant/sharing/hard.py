@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
-from descant.errors import UserError
 from descant.sharing.base import MakeTrunk, Shapes, Sharing, sharings
 
 
@@ -18,15 +17,13 @@ class HardSharing(Sharing):
         super().__init__()
         self.trunk = make_trunk()
         self.features = dict(features)
-        known = self.trunk.feature_shapes(inputs)
-        for task, feature in features.items():
-            if feature not in known:
-                raise UserError(
-                    f"the task {task!r} reads the feature {feature!r}, which the trunk lacks; it has {', '.join(known)}"
-                )
-        self.shapes = {task: known[feature] for task, feature in features.items()}
+        self.shapes = self.trunk.tap(features, inputs)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def feature_key(self, task: str) -> str:
+        """Return the feature's name."""
+        return self.features[task]
+
+    def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str]) -> dict[str, Tensor]:
         """Return the trunk's feature of each task."""
         features = self.trunk(inputs)
-        return {task: features[name] for task, name in self.features.items()}
+        return {task: features[self.features[task]] for task in tasks}

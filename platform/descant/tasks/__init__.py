@@ -4,7 +4,9 @@ from descant.tasks.attributes import BinaryAttributes
 from descant.tasks.base import BadLabel, Task, register_task, tasks
 from descant.tasks.classification import Classification
 from descant.tasks.landmarks import Landmarks
+from descant.tasks.masked import MaskedReconstruction
 from descant.tasks.metrics import Metric
+from descant.tasks.own_views import FrameOrder, Jigsaw, Rotation
 from descant.tasks.reconstruction import Reconstruction
 from descant.tasks.regression import Regression
 
@@ -12,10 +14,14 @@ __all__ = [
     "BadLabel",
     "BinaryAttributes",
     "Classification",
+    "FrameOrder",
+    "Jigsaw",
     "Landmarks",
+    "MaskedReconstruction",
     "Metric",
     "Reconstruction",
     "Regression",
+    "Rotation",
     "Task",
     "register_task",
     "tasks",

@@ -6,7 +6,7 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -61,6 +61,11 @@ class Task:
     mixup: bool = False
     """Whether samples mixed with others teach it, unless the recipe says otherwise: its loss is then of both labels."""
 
+    own_view: ClassVar[bool] = False
+    """Whether it sees the inputs changed in a way of its own (``draw``, ``view``), which costs a pass of the trunk."""
+    pairs: ClassVar[bool] = False
+    """Whether its head's outputs for the inputs as they are and for its own view come side by side, (B, 2, …)."""
+
     def __init__(
         self,
         name: str,
@@ -108,6 +113,11 @@ class Task:
         """Return the target of a sample without a label: any value of the right shape and type."""
         raise NotImplementedError
 
+    def read(self, labels: Mapping[str, Any]) -> Any:
+        """Return this task's label out of those of a sample, None where it has none."""
+        assert self.label is not None
+        return labels.get(self.label)
+
     def target(self, label: Any, views: Mapping[str, View]) -> np.ndarray:
         """Return one sample's JSON label as an array.
 
@@ -115,6 +125,31 @@ class Task:
             BadLabel: the label has the wrong type or range, or would not stay finite as float32 and in a loss.
         """
         raise NotImplementedError
+
+    def fusion_key(self) -> Hashable | None:
+        """Return what tasks have in common whose heads can be one matrix product and whose losses one call.
+
+        Tasks of one key have the same kind of linear head, output shape and targets, and one pure function as loss.
+        None: the task stands alone.
+        """
+        return None
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Return what is random in one sample's own view; called in the loaders, a pure function of ``rng``."""
+        raise NotImplementedError
+
+    def view(self, inputs: Mapping[str, torch.Tensor], drawn: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the inputs as this task sees them, of the same shapes.
+
+        Args:
+            inputs: by name, (B, …), as the trunk takes them.
+            drawn: what ``draw`` gave for each sample, (B, …).
+        """
+        raise NotImplementedError
+
+    def view_target(self, inputs: Mapping[str, torch.Tensor], drawn: torch.Tensor) -> torch.Tensor:
+        """Return the targets of a task with a view of its own, (B, …): what was drawn."""
+        return drawn
 
     def check_mirrored(self) -> None:
         """Raise a UserError when labels cannot follow an image that is mirrored; asked where an input mirrors.

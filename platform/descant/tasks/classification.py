@@ -10,21 +10,17 @@ import numpy as np
 from descant.errors import UserError
 from descant.inputs.base import View, image_view
 from descant.lazy import torch
-from descant.tasks import losses, metrics
-from descant.tasks.base import BadLabel, Task
+from descant.tasks import losses, metrics, ranking
+from descant.tasks.base import BadLabel
+from descant.tasks.headed import HeadedTask
 from descant.tasks.sides import check_sides, mirrored_order
 
 
-class Classification(Task):
+class Classification(HeadedTask):
     """One of C classes: cross-entropy on C logits; the label is the class's index or its name.
 
     ``classes`` are the class names, in the order of the indices; without them the data set's are taken.
     ``flip_classes`` are the names that take each other's place in a mirrored image, such as {"left": "right"}.
-
-    Args:
-        hidden: widths of the head's hidden layers.
-        dropout: the dropout after each of them.
-        given: the arguments of ``Task``.
     """
 
     classes: Sequence[str] | None = None
@@ -35,22 +31,23 @@ class Classification(Task):
     losses = {"cross_entropy": losses.cross_entropy}
     metric_makers = {
         "accuracy": lambda task: metrics.accuracy(task.class_counts()),
-        "balanced_accuracy": lambda task: metrics.balanced_accuracy(len(task.class_names)),
+        "balanced_accuracy": lambda task: metrics.balanced_accuracy(task.class_names),
+        "f1": lambda task: metrics.f1(task.class_names),
+        "auc": lambda task: ranking.class_auc(task.class_names),
     }
+    usual_metrics = ("accuracy", "balanced_accuracy")
 
-    def __init__(self, *args: Any, hidden: Sequence[int] = (), dropout: float = 0.0, **given: Any) -> None:
+    def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
-        self._hidden, self._dropout = tuple(hidden), dropout
         self.class_names = tuple(self.classes) if self.classes is not None else self.field.classes
         self._index = {name: index for index, name in enumerate(self.class_names)}
         self._mirrored = mirrored_order(self.class_names, self.flip_classes)
         self._check_classes()
 
-    def head(self, feature: tuple[int, ...]) -> torch.nn.Module:
-        """Return a linear or multi-layer head with C outputs."""
-        from descant.heads import mlp
-
-        return mlp(feature, len(self.class_names), self._hidden, self._dropout)
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """C logits."""
+        return (len(self.class_names),)
 
     def predict(self, output: torch.Tensor) -> torch.Tensor:
         """Return class probabilities, (B, C)."""

@@ -11,61 +11,73 @@ from jaxtyping import Float
 from descant.errors import UserError
 from descant.inputs.base import View, image_view
 from descant.lazy import torch
-from descant.tasks import losses, metrics
-from descant.tasks.base import BadLabel, Task, can_teach
+from descant.tasks import landmark_metrics, losses
+from descant.tasks.base import BadLabel, can_teach
+from descant.tasks.faces import check_places, check_sides_of_eyes
+from descant.tasks.headed import HeadedTask
 
 
-class Landmarks(Task):
-    """P points (x, y), learnt in units of the image's longer side (0 to 1), so 2P outputs.
+class Landmarks(HeadedTask):
+    """P points (x, y), learnt in units of the image's longer side (0 to 1).
 
+    Heads give coordinates, or find them on heatmaps of the points (``head: heatmap``).
+    ``point_names`` name the points, for errors of each; unless there are as many, points have numbers.
     ``eyes`` are the indices of the two points whose distance normalises the error (Zhang et al., ECCV 2014).
-    ``flip_pairs`` are the pairs of points that take each other's place in a mirrored image, such as left and right eye;
-    () where none do.
+    ``left_eye_first`` says that they are a face's eyes, first the one that images show on the left: a label with
+    swapped ones is refused. ``flip_pairs`` are the pairs of points that take each other's place in a mirrored image,
+    such as left and right eye; () where none do.
     """
 
+    point_names: Sequence[str] = ()
     eyes: tuple[int, int] = (0, 1)
+    left_eye_first: bool = False
     flip_pairs: Sequence[tuple[int, int]] | None = None
     default_weight: ClassVar[float] = 0.2
     label_kinds = ("points",)
     losses = {"half_squared_error": losses.half_squared_error, "l1": losses.l1, "smooth_l1": losses.smooth_l1}
     metric_makers = {
-        "mean_error": lambda task: metrics.mean_error(task.error),
-        "failure_rate": lambda task: metrics.failure_rate(task.error),
+        "mean_error": lambda task: landmark_metrics.mean_error(task.distances, task.names),
+        "failure_rate": lambda task: landmark_metrics.failure_rate(task.distances),
+        "error_curve_area": lambda task: landmark_metrics.error_curve_area(task.distances),
+        "excluded": lambda task: landmark_metrics.excluded(task.distances),
     }
 
-    def __init__(self, *args: Any, hidden: Sequence[int] = (), dropout: float = 0.0, **given: Any) -> None:
+    def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
-        self._hidden, self._dropout = tuple(hidden), dropout
         if not self.field.shape:
             raise UserError(f"the data set does not say how many points {self.label!r} has: give its field a shape")
         self.points = self.field.shape[0]
+        named = len(self.point_names) == self.points
+        self.names = tuple(self.point_names if named else map(str, range(self.points)))
         if max(self.eyes) >= self.points:
             raise UserError(
                 f"the task {self.name!r} takes the points {list(self.eyes)} as eyes, but {self.label!r} has "
                 f"{self.points} points: set 'eyes' to two indices from 0 to {self.points - 1}"
             )
 
-    def head(self, feature: tuple[int, ...]) -> torch.nn.Module:
-        """Return a linear or multi-layer head with 2P outputs."""
-        from descant.heads import mlp
-
-        return mlp(feature, 2 * self.points, self._hidden, self._dropout)
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """P points (x, y)."""
+        return (self.points, 2)
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the chosen loss of each face over its 2P coordinates, (B,)."""
-        return super().loss(output, target.flatten(1))
+        return super().loss(output.flatten(1), target.flatten(1))
 
     def predict(self, output: torch.Tensor) -> torch.Tensor:
         """Return the points, (B, P, 2), in units of the image's longer side."""
         return output.float().reshape(-1, self.points, 2)
 
-    def error(
+    def distances(
         self, prediction_BPX: Float[torch.Tensor, "B P 2"], target_BPX: Float[torch.Tensor, "B P 2"]
-    ) -> Float[torch.Tensor, B]:
-        """Return each face's mean distance over the inter-ocular distance; NaN where the eyes coincide."""
-        distance_B = (prediction_BPX - target_BPX).double().norm(dim=2).mean(1)
-        eyes_B = (target_BPX[:, self.eyes[0]] - target_BPX[:, self.eyes[1]]).double().norm(dim=1)
-        return torch.where(eyes_B > 0, distance_B / eyes_B, torch.nan)
+    ) -> Float[torch.Tensor, "B P"]:
+        """Return each point's distance over the inter-ocular distance of its face; NaN where the eyes coincide.
+
+        A prediction that is no number is infinitely far away.
+        """
+        distance_BP = (prediction_BPX - target_BPX).double().norm(dim=2).nan_to_num(torch.inf, torch.inf)
+        eyes_B1 = (target_BPX[:, self.eyes[0]] - target_BPX[:, self.eyes[1]]).double().norm(dim=1, keepdim=True)
+        return torch.where(eyes_B1 > 0, distance_BP / eyes_B1, torch.nan)
 
     def answer(self, prediction: np.ndarray, view: View | None) -> dict[str, Any]:
         """Return the points in pixels of the given image."""
@@ -86,10 +98,20 @@ class Landmarks(Task):
         if points.shape != (self.points, 2) or not can_teach(points):
             raise BadLabel(allowed)
         view = image_view(views)
+        self.check_label(points, None if view is None else view.extent)
         moved = view.from_pixels(points) if view is not None else points
         if view is not None and view.mirrored:
             moved = moved[self._mirrored_order()]
         return moved.astype(np.float32)
+
+    def check_label(self, points_PX: np.ndarray, extent: tuple[int, int] | None) -> None:
+        """Raise a BadLabel for points in pixels of a stored image of (width, height) that cannot be right.
+
+        Points may lie outside by half the image, since crops cut faces; where ``extent`` is None that is not asked.
+        """
+        check_places(f"{self.label} is {points_PX.tolist()}", points_PX, extent)
+        if self.left_eye_first:
+            check_sides_of_eyes(f"{self.label} is {points_PX.tolist()}", points_PX, self.eyes)
 
     def check_mirrored(self) -> None:
         """Raise a UserError when the class does not say which points are exchanged, or names others than there are."""

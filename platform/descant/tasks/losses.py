@@ -19,11 +19,17 @@ def binary_cross_entropy(
     output_BA: Float[torch.Tensor, "B A"], target_BA: Float[torch.Tensor, "B A"]
 ) -> Float[torch.Tensor, B]:
     """Return the binary cross-entropy with logits over the attributes that are known (NaN: unknown), averaged."""
-    known_BA: Bool[torch.Tensor, "B A"] = ~target_BA.isnan()
+    return mean_of_known(attribute_cross_entropy(output_BA, target_BA), target_BA)
+
+
+def attribute_cross_entropy(
+    output_BA: Float[torch.Tensor, "B A"], target_BA: Float[torch.Tensor, "B A"]
+) -> Float[torch.Tensor, "B A"]:
+    """Return the binary cross-entropy with logits of each attribute, 0 where it is unknown (NaN)."""
     loss_BA = torch.nn.functional.binary_cross_entropy_with_logits(
         output_BA.float(), target_BA.nan_to_num(), reduction="none"
     )
-    return (loss_BA * known_BA).sum(1) / known_BA.sum(1).clamp(min=1)
+    return loss_BA * ~target_BA.isnan()
 
 
 def l1(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -45,3 +51,19 @@ def smooth_l1(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 def half_squared_error(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Return ½ Σ (output - target)² of each sample, (B,): the landmark loss of Zhang et al. (ECCV 2014)."""
     return 0.5 * (output.float() - target.float()).square().flatten(1).sum(1)
+
+
+def masked_l1(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the mean absolute error of each sample where its target is known (NaN: unknown), (B,); 0 without."""
+    return mean_of_known((output.float() - target.float().nan_to_num()).abs(), target)
+
+
+def masked_l2(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared error of each sample where its target is known (NaN: unknown), (B,); 0 without."""
+    return mean_of_known((output.float() - target.float().nan_to_num()).square(), target)
+
+
+def mean_of_known(losses: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the mean of each sample's losses where its target is known (NaN: unknown), (B,); 0 without."""
+    known_BN: Bool[torch.Tensor, "B N"] = ~target.flatten(1).isnan()
+    return (losses.flatten(1) * known_BN).sum(1) / known_BN.sum(1).clamp(min=1)

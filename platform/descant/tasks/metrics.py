@@ -1,7 +1,8 @@
 """Metrics as sums of per-sample statistics, so that a split may be cut over ranks in any way.
 
 A metric turns (prediction, target) into statistics (B, S); the evaluator sums them exactly over the split, over all
-ranks, and ``value`` makes the number. Shapes: B samples, S statistics, C classes, A attributes, P points.
+ranks, and ``value`` makes the number. Those of attributes and landmarks have files of their own.
+Shapes: B samples, S statistics, C classes, N bins.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from descant.lazy import torch
 
 @dataclass(frozen=True)
 class Metric:
-    """One number over a split.
+    """One number over a split, and what it is made of.
 
     Attributes:
         statistics: (prediction, target) → (B, S), of the valid samples only.
@@ -27,6 +28,7 @@ class Metric:
         unit: what the number counts, for tables and axes.
         chance: the value that a constant answer reaches, where that is known.
         chance_of: the S sums → that value, where it hangs on the samples.
+        details: the S sums → further numbers by name, in order: of each attribute, of each point, along a curve.
     """
 
     statistics: Callable[[Any, Any], torch.Tensor]
@@ -35,6 +37,7 @@ class Metric:
     unit: str = ""
     chance: float | None = None
     chance_of: Callable[[np.ndarray], float] | None = None
+    details: Callable[[np.ndarray], dict[str, float]] | None = None
 
     def better(self, value: float, than: float | None) -> bool:
         """Return whether ``value`` improves on ``than`` (anything but NaN improves on None and on NaN)."""
@@ -55,7 +58,7 @@ def mean_metric(
         values_B = per_sample(prediction, target).double()
         return torch.stack([values_B, torch.ones_like(values_B)], dim=1)
 
-    return Metric(statistics, _ratio, direction, unit, chance)
+    return Metric(statistics, ratio, direction, unit, chance)
 
 
 def accuracy(counts: Sequence[int] = ()) -> Metric:
@@ -68,60 +71,64 @@ def accuracy(counts: Sequence[int] = ()) -> Metric:
     return mean_metric(correct, "max", chance=max(counts) / total if total else None)
 
 
-def balanced_accuracy(classes: int) -> Metric:
-    """Return the mean recall over the classes that occur: what skewed classes need beside accuracy."""
+def balanced_accuracy(names: Sequence[str]) -> Metric:
+    """Return the mean recall over the classes that occur: what skewed classes need beside accuracy.
 
-    def statistics(scores_BC: Float[torch.Tensor, "B C"], target_B: Int[torch.Tensor, B]) -> torch.Tensor:
-        occurs_BC = torch.nn.functional.one_hot(target_B, classes)
-        correct_B = scores_BC.argmax(1) == target_B
-        return torch.cat([occurs_BC * correct_B[:, None], occurs_BC], dim=1)
+    Details: each class's recall.
+    """
+
+    def recall_C(sums: np.ndarray) -> np.ndarray:
+        correct, _, occurs = sums.reshape(3, -1)
+        return divided(correct, occurs)
 
     def value(sums: np.ndarray) -> float:
-        correct, occurs = sums[:classes], sums[classes:]
-        seen = occurs > 0
-        return float((correct[seen] / occurs[seen]).mean()) if seen.any() else float("nan")
+        return mean_of_defined(recall_C(sums))
 
-    return Metric(statistics, value, chance=1.0 / classes)
-
-
-def attribute_accuracy(attributes: int) -> Metric:
-    """Return the share of right answers over all known attributes; target (B, A) is 0, 1 or NaN for unknown."""
-
-    def statistics(
-        probability_BA: Float[torch.Tensor, "B A"], target_BA: Float[torch.Tensor, "B A"]
-    ) -> Float[torch.Tensor, "B S"]:
-        known_BA = ~target_BA.isnan()
-        right_BA = ((probability_BA >= 0.5) == (target_BA >= 0.5)) & known_BA
-        totals_B2 = torch.stack([right_BA.sum(1), known_BA.sum(1)], dim=1)
-        return torch.cat([totals_B2, (target_BA >= 0.5) & known_BA, known_BA], dim=1).double()
-
-    def chance_of(sums: np.ndarray) -> float:
-        yes, known = sums[2 : 2 + attributes], sums[2 + attributes :]
-        return float(np.maximum(yes, known - yes).sum() / sums[1]) if sums[1] else float("nan")
-
-    return Metric(statistics, _ratio, chance_of=chance_of)
+    return Metric(
+        _counts(len(names)), value, chance=1.0 / len(names), details=lambda sums: named(names, recall_C(sums))
+    )
 
 
-def mean_error(error: Callable[[Any, Any], torch.Tensor]) -> Metric:
-    """Return the mean landmark error over the inter-ocular distance; NaN errors (coinciding eyes) are left out."""
+def f1(names: Sequence[str]) -> Metric:
+    """Return the mean F1 over the classes that occur or are answered (macro F1); details: each class's."""
 
-    def statistics(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        error_B = error(prediction, target).double()
-        known_B = ~error_B.isnan()
-        return torch.stack([torch.where(known_B, error_B, 0.0), known_B], dim=1)
+    def f1_C(sums: np.ndarray) -> np.ndarray:
+        correct, answered, occurs = sums.reshape(3, -1)
+        return divided(2 * correct, answered + occurs)
 
-    return Metric(statistics, _ratio, "min", unit="inter-ocular distances")
-
-
-def failure_rate(error: Callable[[Any, Any], torch.Tensor], threshold: float = 0.1) -> Metric:
-    """Return the share of faces whose mean error is over ``threshold`` inter-ocular distances."""
-
-    def statistics(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        error_B = error(prediction, target).double()
-        return torch.stack([error_B > threshold, ~error_B.isnan()], dim=1).double()
-
-    return Metric(statistics, _ratio, "min")
+    return Metric(
+        _counts(len(names)), lambda sums: mean_of_defined(f1_C(sums)), details=lambda sums: named(names, f1_C(sums))
+    )
 
 
-def _ratio(sums: np.ndarray) -> float:
+def _counts(classes: int) -> Callable[[Any, Any], torch.Tensor]:
+    """Return the statistics (B, 3C): for each class whether it is rightly answered, answered, and there."""
+
+    def statistics(scores_BC: Float[torch.Tensor, "B C"], target_B: Int[torch.Tensor, B]) -> torch.Tensor:
+        answered_BC = torch.nn.functional.one_hot(scores_BC.argmax(1), classes)
+        occurs_BC = torch.nn.functional.one_hot(target_B, classes)
+        return torch.cat([answered_BC * occurs_BC, answered_BC, occurs_BC], dim=1)
+
+    return statistics
+
+
+def ratio(sums: np.ndarray) -> float:
+    """Return the first sum over the second, NaN where that is 0."""
     return float(sums[0] / sums[1]) if sums[1] else float("nan")
+
+
+def divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Return ``above`` over ``below``, NaN where that is 0."""
+    shares: np.ndarray = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    return shares
+
+
+def mean_of_defined(values: np.ndarray) -> float:
+    """Return the mean of what is not NaN, NaN where there is nothing."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+def named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    """Return values by name."""
+    return {name: float(value) for name, value in zip(names, values, strict=True)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,11 +11,16 @@ import numpy as np
 from descant.inputs.base import View
 from descant.lazy import torch
 from descant.tasks import losses, metrics
-from descant.tasks.base import BadLabel, Task, can_teach
+from descant.tasks.base import BadLabel, can_teach
+from descant.tasks.headed import HeadedTask
 
 
-class Regression(Task):
-    """One number or several, from a label of kind ``number``: squared error by default, or ``l1``, ``smooth_l1``."""
+class Regression(HeadedTask):
+    """One number or several, from a label of kind ``number``: squared error by default, or ``l1``, ``smooth_l1``.
+
+    A label of shape (T,) or (T, …) may stand for the frames of a sequence, each of which has a number or several: the
+    head ``sequence`` with ``average: false`` gives these.
+    """
 
     default_weight: ClassVar[float] = 0.2
     label_kinds = ("number",)
@@ -25,16 +30,22 @@ class Regression(Task):
         "mean_squared_error": lambda task: metrics.mean_metric(losses.l2, "min"),
     }
 
-    def __init__(self, *args: Any, hidden: Sequence[int] = (), dropout: float = 0.0, **given: Any) -> None:
+    def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
-        self._hidden, self._dropout = tuple(hidden), dropout
-        self.count = math.prod(self.field.shape or (1,))
+        self.count = math.prod(self.output_shape)
 
-    def head(self, feature: tuple[int, ...]) -> torch.nn.Module:
-        """Return a linear or multi-layer head with one output per number."""
-        from descant.heads import mlp
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of the label."""
+        return self.field.shape or (1,)
 
-        return mlp(feature, self.count, self._hidden, self._dropout)
+    def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the chosen loss of each sample over all its numbers, (B,)."""
+        return super().loss(output.flatten(1), target)
+
+    def predict(self, output: torch.Tensor) -> torch.Tensor:
+        """Return the numbers side by side, (B, N)."""
+        return output.float().flatten(1)
 
     def blank(self) -> np.ndarray:
         """Return zeros."""

@@ -1,7 +1,11 @@
-"""The trunk contract: a network from inputs to named features, which heads attach to."""
+"""The trunk contract: a network from inputs to named features, which heads attach to.
+
+Shapes: B samples.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,12 +24,42 @@ class Trunk(nn.Module):
 
     A subclass's constructor takes ``inputs`` (the shape of each input by name, without the batch) and the recipe's
     options; ``forward`` maps a batch of inputs to features by name: ``pooled`` (B, F), ``sequence`` (B, T, F),
-    ``map`` (B, C, H, W), or names of its own.
+    ``map`` (B, C, H, W), or names of its own. What any of its modules gives can be a feature too, see ``tap``.
     """
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return every feature, batch first."""
         raise NotImplementedError
+
+    def tap(self, features: Mapping[str, str], inputs: Shapes) -> dict[str, tuple[int, ...]]:
+        """Have calls of the trunk give the feature of each task, and return each task's shape, without the batch.
+
+        A feature that is none of ``forward``'s is the output of the inner module of that dotted name, batch first as
+        the module gives it; of several outputs the first, of several calls the last.
+
+        Raises:
+            UserError: there is neither such a feature nor such a module, or the trunk does not take the inputs.
+        """
+        own = self.feature_shapes(inputs)
+        modules = {name: module for name, module in self.named_modules() if name}
+        for task, feature in features.items():
+            if feature not in own and feature not in modules:
+                raise UserError(
+                    f"the task {task!r} reads the feature {feature!r}, which the trunk lacks; it has {', '.join(own)}, "
+                    f"and the outputs of its modules by name ({nearest(feature, modules)})"
+                )
+        inner = {feature for feature in features.values() if feature not in own}
+        kept: dict[str, Tensor] = {}
+        for feature in inner:
+            modules[feature].register_forward_hook(functools.partial(_keep, kept, feature))
+        if inner:
+            self.register_forward_hook(functools.partial(_add, kept))
+        known = self.feature_shapes(inputs) if inner else own
+        for feature in inner - set(known):
+            raise UserError(
+                f"the trunk does not call its module {feature!r} by itself: name one inside it, or around it"
+            )
+        return {task: known[feature] for task, feature in features.items()}
 
     @torch.no_grad()
     def feature_shapes(self, inputs: Shapes) -> dict[str, tuple[int, ...]]:
@@ -40,6 +74,24 @@ class Trunk(nn.Module):
             raise UserError(f"the trunk cannot take the inputs {given}: {' '.join(str(error).split())}") from error
         self.train(was_training)
         return {name: tuple(feature.shape[1:]) for name, feature in features.items()}
+
+
+def _keep(kept: dict[str, Tensor], feature: str, module: nn.Module, given: object, output: object) -> None:
+    while isinstance(output, (tuple, list)) and output:
+        output = output[0]
+    if not isinstance(output, Tensor) or output.ndim < 2:
+        raise UserError(
+            f"the module {feature!r} of the trunk gives {type(output).__name__}, which no head can read: "
+            f"name one that gives a tensor for each sample"
+        )
+    kept[feature] = output
+
+
+def _add(kept: dict[str, Tensor], trunk: nn.Module, given: object, features: dict[str, Tensor]) -> dict[str, Tensor]:
+    for feature in kept:
+        features = {**features, feature: kept[feature]}
+    kept.clear()
+    return features
 
 
 trunks: Registry[Trunk] = Registry("trunk", "trunks")

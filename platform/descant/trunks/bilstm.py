@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from descant.errors import UserError
-from descant.trunks.base import Shapes, Trunk, only_input, register_trunk
+from descant.trunks.base import Shapes, only_input, register_trunk
+from descant.trunks.staged import StagedTrunk
 
 
 @register_trunk("bilstm")
-class BiLSTM(Trunk):
+class BiLSTM(StagedTrunk):
     """Bidirectional LSTM layers over mel frames, with dropout on the input and after each layer.
 
     Features: ``sequence`` (T, F), the last layer's frames, and ``pooled`` (F,), their maximum over time; F is twice
@@ -25,6 +26,8 @@ class BiLSTM(Trunk):
         hidden: the width of each layer in each direction.
         dropout: on the input and after each layer.
     """
+
+    channel_axis = -1
 
     def __init__(self, inputs: Shapes, hidden: Sequence[int] = (128, 128), dropout: float = 0.3) -> None:
         super().__init__()
@@ -41,9 +44,16 @@ class BiLSTM(Trunk):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """Return the layers, each with the dropout after it."""
+        return {f"layers.{layer}": (f"layers.{layer}", "dropout") for layer in range(len(self.layers))}
+
+    def enter(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the frames (B, T, M) behind their dropout."""
+        frames_BTM: Tensor = self.dropout(inputs[self.input])
+        return frames_BTM
+
+    def features(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``sequence`` (B, T, F) and ``pooled`` (B, F)."""
-        sequence_BTF = self.dropout(inputs[self.input])
-        for layer in self.layers:
-            sequence_BTF = self.dropout(layer(sequence_BTF)[0])
+        sequence_BTF = outputs[f"layers.{len(self.layers) - 1}"]
         return {"sequence": sequence_BTF, "pooled": sequence_BTF.amax(1)}

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from descant.errors import UserError
-from descant.trunks.base import Shapes, Trunk, register_trunk
+from descant.trunks.base import Shapes, register_trunk
+from descant.trunks.staged import StagedTrunk
 
 
 @register_trunk("mlp")
-class MLP(Trunk):
+class MLP(StagedTrunk):
     """Linear layers with ReLU and dropout over all inputs, flattened and put side by side in the order of their names.
 
     Feature: ``pooled`` (F,), F the last width.
@@ -42,7 +43,15 @@ class MLP(Trunk):
             width = units
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """Return the linear layers, each with what follows it."""
+        starts = range(0, len(self.layers), 3)
+        return {f"layers.{at + 2}": tuple(f"layers.{at + part}" for part in range(3)) for at in starts}
+
+    def enter(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the inputs side by side (B, F)."""
+        return torch.cat([inputs[name].flatten(1) for name in self.inputs], dim=1)
+
+    def features(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``pooled`` (B, F)."""
-        flat_BF = torch.cat([inputs[name].flatten(1) for name in self.inputs], dim=1)
-        return {"pooled": self.layers(flat_BF)}
+        return {"pooled": outputs[f"layers.{len(self.layers) - 1}"]}

@@ -132,7 +132,7 @@ def test_a_run_with_a_plugin_goes_on_and_is_kept_without_the_file(here: Path) ->
         (["tasks.smile.weight=1"], "reads the label 'smile', which the data set lacks"),
         (["trunk=bilstn"], "there is no trunk 'bilstn': did you mean 'bilstm'"),
         (["trunk.widht=3"], "no option 'widht'"),
-        (["sharing=soft"], "there is no sharing 'soft': known: hard"),
+        (["sharing=sotf"], "there is no sharing 'sotf': did you mean 'soft'"),
         (["balance=dynamic"], "there is no balancer 'dynamic'"),
         (["optimizer.momentun=0.9"], "no option 'momentun'"),
         (["run=rai"], "there is no runner 'rai': did you mean 'ray'"),

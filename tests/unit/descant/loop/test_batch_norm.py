@@ -11,6 +11,7 @@ from torch import nn
 from batch_norm_case import KINDS, one_pass
 from descant.loop.batch_norm import GlobalBatchNorm, globalise
 from descant.loop.ranks import Ranks
+from descant.trunks import build_trunk
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
@@ -106,3 +107,13 @@ def test_a_layer_that_its_trunk_has_frozen_stays_so_and_bf16_stays_bf16() -> Non
     assert (frozen.training, trained.training) == (False, True)
     trained.valid_B = torch.tensor([True, False])
     assert trained(torch.randn(2, 3, 4, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_a_layer_whose_output_is_a_feature_stays_one() -> None:
+    inputs = {"image": (3, 32, 32)}
+    trunk = build_trunk("resnet10t", {}, inputs)
+    trunk.tap({"early": "model.bn1"}, inputs)
+    batch = {"image": torch.randn(4, 3, 32, 32)}
+    before = trunk(batch)["model.bn1"]
+    globalise(trunk, Ranks())
+    torch.testing.assert_close(trunk(batch)["model.bn1"], before)

@@ -14,6 +14,7 @@ from descant.errors import UserError
 from descant.loop.experiment import Experiment
 from descant.loop.rehearsal import rehearse
 from descant.recipe import compose, parse_recipe
+from descant.schedules import Constant
 from support import image_data_set, mel_data_set
 
 
@@ -95,7 +96,8 @@ def test_a_users_task_that_does_not_fit_is_one_sentence(mels: Path, cls: type[Cl
     task = cls("mine", experiment.description.fields, experiment.shapes)
     model = experiment.build_model()
     model.heads["mine"] = task.head((model.sharing.shapes["genre"][0],))
-    model.gradients["mine"] = 1.0
+    model.gradients["mine"] = Constant(1.0)
+    model.begin_epoch(0, 1)
     model.sharing.features["mine"] = "pooled"  # type: ignore[index,union-attr,operator]
     with pytest.raises(UserError, match=sentence) as caught:
         rehearse(model, experiment.inputs, {"mine": task})

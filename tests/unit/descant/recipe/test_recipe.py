@@ -11,6 +11,7 @@ import pytest
 from descant.errors import UserError
 from descant.recipe import Recipe, RunSettings, compose, differences, parse_recipe
 from descant.recipe.compose import _set as set_key
+from descant.schedules import Constant
 
 PLAIN: dict[str, Any] = {
     "name": "x",
@@ -34,7 +35,7 @@ def test_the_main_task_comes_first_and_null_tasks_are_out() -> None:
     assert list(recipe.tasks) == ["genre", "smile"]
     assert recipe.main == "genre"
     smile = recipe.tasks["smile"]
-    assert (smile.role, smile.gradient, smile.options) == ("auxiliary", 0.0, {"hidden": [4]})
+    assert (smile.role, smile.gradient, smile.options) == ("auxiliary", Constant(0.0), {"hidden": [4]})
     assert smile.weight is not None
     assert smile.weight.at(0, 10) == 0.5
     assert recipe.tasks["genre"].weight is None, "the default belongs to the kind of task"
@@ -82,7 +83,13 @@ def test_every_shipped_recipe_is_sound_and_runs_again_from_its_plain_form() -> N
         ("tasks.smile.weight", -0.1, r"tasks\.smile\.weight goes below zero"),
         ("tasks.smile.weight", {"schedule": "linear", "start": 1, "end": -1}, "goes below zero"),
         ("tasks.smile.gradient", "stop", r"tasks\.smile\.gradient is 'stop'"),
-        ("tasks.smile.stop", {"rule": "x"}, "no stop rule exists yet"),
+        ("tasks.smile.stop", 3, r"tasks\.smile\.stop is 3: give the name of a stop rule"),
+        ("tasks.smile.stop", {"action": "drop"}, r"give the name of a stop rule, or a mapping with 'rule'"),
+        ("tasks.smile.stop", {"rule": "x", "action": "end"}, r"tasks\.smile\.stop\.action is 'end': give 'freeze'"),
+        ("tasks.smile.stop", {"rule": "x", "min_epochs": 0}, r"tasks\.smile\.stop\.min_epochs is 0"),
+        ("tasks.smile.stop", {"rule": "x", "revive": -1.0}, r"tasks\.smile\.stop\.revive is -1"),
+        ("tasks.smile.stop", {"rule": "x", "revive": 0.1, "action": "drop"}, "no longer scores: take 'revive' out"),
+        ("tasks.genre.stop", "x", r"stopping it ends the run: set tasks\.genre\.stop\.allow_main=true"),
         ("trunk", 3, "trunk is 3: give a name"),
         ("trunk", {"hidden": 3}, "give a name, or a mapping with 'name'"),
         ("optimizer.name", "adm", "optimizer.name is 'adm': did you mean 'adam'"),

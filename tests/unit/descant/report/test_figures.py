@@ -9,7 +9,7 @@ from descant.compare import Comparison, compare_runs
 from descant.compare.figures import arm_curve, curves_figure, differences_figure
 from descant.report import RunRecord, read_run
 from descant.report.drawing import colour, line, save
-from descant.report.run_figures import course_figure, task_figures
+from descant.report.run_figures import course_figure, task_figures, trained_spans
 from unit.descant.compare.stand_in import genre_recipe, write_run
 
 
@@ -105,3 +105,19 @@ def _titles(run: RunRecord) -> list[str]:
 
 def test_lines_stay_apart_beyond_the_palette() -> None:
     assert len({(colour(position), line(position)) for position in range(24)}) == 24
+
+
+@pytest.mark.parametrize(
+    ("active", "spans"),
+    [
+        ({}, [(0.0, 6.0)]),
+        ({0.0: 1.0, 1.0: 1.0, 5.0: 1.0}, [(0.0, 6.0)]),
+        ({0.0: 1.0, 1.0: 0.0, 2.0: 0.0}, [(0.0, 2.0)]),
+        ({0.0: 0.0, 1.0: 0.0, 2.0: 1.0, 3.0: 0.0, 4.0: 1.0, 5.0: 1.0}, [(0.0, 1.0), (3.0, 4.0), (5.0, 6.0)]),
+        ({5.0: 0.0}, [(0.0, 6.0)]),
+    ],
+)
+def test_a_task_trains_until_it_is_stopped_and_from_where_it_is_taken_up(
+    active: dict[float, float], spans: list[tuple[float, float]]
+) -> None:
+    assert trained_spans(active, 6.0) == spans

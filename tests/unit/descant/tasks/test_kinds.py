@@ -17,6 +17,7 @@ from descant.data.description import Field
 from descant.errors import UserError
 from descant.inputs import Geometry, View
 from descant.tasks import BadLabel
+from descant.tasks.ssim import ssim
 
 FIELDS = {
     "mel": Field("array", "npy", shape=(6, 4)),
@@ -184,10 +185,30 @@ def test_reconstruction_finds_its_input_feature_and_decoder() -> None:
     for feature in ((8, 3, 3), (8, 32, 32), (8,)):
         assert picture.head(feature)(torch.randn(2, *feature)).shape == (2, 3, 17, 20)
     assert Reconstruction("r", FIELDS, {"image": (3, 8, 8)}, feature="pooled").feature == "pooled"
-    with pytest.raises(UserError, match="cannot give back the input 'v' of shape"):
-        Reconstruction("r", FIELDS, {"v": (5,)}).head((5,))
-    with pytest.raises(UserError, match="as many frames as the input"):
-        frames.head((3, 9))
+    vector = Reconstruction("r", FIELDS, {"v": (5,)}, feature="pooled")
+    for task, feature in ((frames, (3, 9)), (picture, (3, 9)), (vector, (5,))):
+        assert isinstance(task, Reconstruction)
+        with pytest.raises(UserError, match=r"the head 'decoder' of the task .* as many frames as the input"):
+            task.head(feature)
+
+
+def test_frames_are_given_back_from_a_vector_a_map_or_frames() -> None:
+    task = Reconstruction("r", {}, {"mel": (20, 12)}, feature="pooled")
+    for feature in ((7,), (7, 3, 2), (20, 7), (7, 40, 30)):
+        assert task.head(feature)(torch.randn(2, *feature)).shape == (2, 20, 12)
+
+
+@pytest.mark.parametrize(("shape", "value_range"), [((16, 12), 2.0), ((3, 16, 16), 4.0)])
+def test_reconstruction_by_similarity(shape: tuple[int, ...], value_range: float) -> None:
+    task = Reconstruction("r", {}, {"x": shape}, loss="ssim", metrics=["ssim"])
+    output, target = torch.randn(2, 4, *shape, generator=torch.Generator().manual_seed(0))
+    expected = ssim(output, target, value_range)
+    torch.testing.assert_close(task.loss(output, target), 1.0 - expected)
+    torch.testing.assert_close(task.metrics()["ssim"].statistics(output, target)[:, 0].float(), expected)
+    other = Reconstruction("r", {}, {"x": shape}, loss="ssim", value_range=1.0)
+    torch.testing.assert_close(other.loss(output, target), 1.0 - ssim(output, target, 1.0))
+    with pytest.raises(UserError, match="give a number above 0"):
+        Reconstruction("r", {}, {"x": shape}, value_range=-1.0)
 
 
 def test_another_data_set_is_read_by_the_names_of_the_training_classes() -> None:

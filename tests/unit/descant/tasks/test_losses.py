@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from torch.nn import functional
 
 from descant.tasks import losses
 
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 GENERATOR = torch.Generator().manual_seed(0)
 OUTPUT = torch.randn(6, 4, generator=GENERATOR)
 TARGET = torch.randn(6, 4, generator=GENERATOR)
@@ -52,3 +56,18 @@ def test_errors_per_sample(loss: object, reference: object, shape: tuple[int, ..
     assert found.tolist() == pytest.approx(expected, rel=1e-6)
     half = loss(OUTPUT.bfloat16().reshape(shape), TARGET.reshape(shape))
     assert half.dtype == torch.float32, "losses are summed in float32 also under mixed precision"
+
+
+@pytest.mark.parametrize(("masked", "plain"), [(losses.masked_l1, losses.l1), (losses.masked_l2, losses.l2)])
+def test_errors_where_the_target_is_known(masked: Loss, plain: Loss) -> None:
+    target = TARGET.reshape(6, 2, 2).clone()
+    torch.testing.assert_close(masked(OUTPUT.reshape(6, 2, 2), target), plain(OUTPUT, TARGET))
+    target[0, 0, 1] = target[1] = math.nan
+    output = OUTPUT.reshape(6, 2, 2).clone().requires_grad_()
+    loss_B = masked(output, target)
+    known = [0, 2, 3]
+    assert float(loss_B[0].detach()) == pytest.approx(float(plain(OUTPUT[:1, known], TARGET[:1, known])))
+    assert float(loss_B[1].detach()) == 0.0, "nothing is known"
+    loss_B.sum().backward()
+    assert output.grad is not None and output.grad.isfinite().all()
+    assert (output.grad[target.isnan()] == 0).all()

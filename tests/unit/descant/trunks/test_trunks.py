@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -36,6 +37,47 @@ def test_features_have_the_shapes_that_are_promised(
     }
     sum(feature.sum() for feature in features.values()).backward()
     assert any(parameter.grad is not None for parameter in trunk.parameters())
+
+
+def test_the_output_of_any_module_can_be_a_feature() -> None:
+    trunk = build_trunk("resnet10t", {}, IMAGE)
+    shapes = trunk.tap({"main": "pooled", "deep": "model.layer2", "deeper": "model.layer2"}, IMAGE)
+    assert shapes == {"main": (512,), "deep": (128, 4, 4), "deeper": (128, 4, 4)}
+    batch = {"image": torch.randn(3, 3, 32, 32)}
+    trunk.eval()
+    features, copied = trunk(batch), copy.deepcopy(trunk)(batch)
+    model = trunk.get_submodule("model")
+    children = dict(model.named_children())
+    value = batch["image"]
+    for name in ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2"):
+        value = children[name](value)
+    torch.testing.assert_close(features["model.layer2"], value)
+    torch.testing.assert_close(copied["model.layer2"], value)
+    features["model.layer2"].sum().backward()
+    assert children["conv1"][0].weight.grad is not None
+    assert all(parameter.grad is None for parameter in children["layer3"].parameters())
+
+
+def test_of_several_outputs_the_first_is_the_feature() -> None:
+    trunk = build_trunk("bilstm", {"hidden": [8, 6], "dropout": 0.0}, FRAMES)
+    assert trunk.tap({"early": "layers.0"}, FRAMES) == {"early": (20, 16)}
+    x = torch.randn(2, 20, 16)
+    torch.testing.assert_close(trunk({"mel": x})["layers.0"], trunk.get_submodule("layers.0")(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("feature", "said"),
+    [
+        (
+            "model.layer9",
+            r"'deep' reads the feature 'model.layer9', which the trunk lacks; it has map, pooled, ",
+        ),
+        ("mdel.layer2", r"did you mean 'model.layer2'"),
+    ],
+)
+def test_a_module_that_there_is_not_is_one_sentence(feature: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        build_trunk("resnet10t", {}, IMAGE).tap({"deep": feature}, IMAGE)
 
 
 def test_asking_for_shapes_moves_no_statistics() -> None:
