@@ -20,8 +20,8 @@ import soundfile
 
 from descant.cli.main import main
 from descant.data.decode import MAX_PIXELS, MAX_SECONDS, decode_audio, decode_image
-from descant.data.description import describe
-from descant.data.index import build_index, index_path
+from descant.data.description import describe, fingerprint
+from descant.data.index import build_index, index_path, load_indexes
 from descant.data.reader import SplitReader
 from descant.data.samples import MAX_MEMBER_BYTES
 from descant.errors import UserError
@@ -127,7 +127,8 @@ def describe_as(folder: Path, fields: Mapping[str, object], **samples: int) -> N
     splits = {
         split: {"samples": count, "shards": [f"{split}-000000.tar"], "counts": {}} for split, count in samples.items()
     }
-    description = {"format": 1, "name": "hostile", "fingerprint": "0", "fields": fields, "splits": splits}
+    mark = fingerprint({split: load_indexes([folder / f"{split}-000000.tar"]) for split in samples})
+    description = {"format": 1, "name": "hostile", "fingerprint": mark, "fields": fields, "splits": splits}
     (folder / "dataset.json").write_text(json.dumps(description))
 
 
