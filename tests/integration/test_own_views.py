@@ -56,7 +56,7 @@ def test_the_main_task_sees_the_inputs_as_they_are(tmp_path: Path) -> None:
 def test_running_statistics_are_those_of_the_inputs_as_they_are(tmp_path: Path) -> None:
     data = image_data_set(tmp_path / "data", train=16)
     settings = [f"data={data}", "tasks.face_landmarks=null", f"tasks.{MAIN}.role=main"]
-    plain = compose("face_landmarks", [*settings, "tasks.rotation.weight=1", "inputs.image.size=24"])
+    plain = compose("face_landmarks", [*settings, "tasks.rotation.weight=1", "inputs.image.size=24", "trunk=resnet10t"])
     experiment = Experiment.build(parse_recipe(plain))
     models: list[MultiTaskModel] = [experiment.build_model() for _ in range(2)]
     images = torch.randn(8, 1, 24, 24)
