@@ -21,9 +21,9 @@ from descant.sharing.base import Sharing
 class Outputs(dict[str, Tensor]):
     """Each task's output, batch first; ``stacked`` are those of fused heads again, by their tasks, (B, tasks, …)."""
 
-    def __init__(self, outputs: Mapping[str, Tensor], stacked: Mapping[tuple[str, ...], Tensor]) -> None:
+    def __init__(self, outputs: Mapping[str, Tensor], stacked: Mapping[tuple[str, ...], Tensor] | None = None) -> None:
         super().__init__(outputs)
-        self.stacked = dict(stacked)
+        self.stacked = dict(stacked or {})  # what makes a mapping anew, as accelerate does for bf16, goes without
 
 
 class MultiTaskModel(nn.Module):
