@@ -65,6 +65,7 @@ def test_only_heads_that_are_alike_are_fused(overrides: list[str]) -> None:
     assert groups() == [everything]
     for other in ("hidden=[4]", "dropout=0.1", "feature=sequence", "gradient=block"):
         assert groups(f"tasks.bit_1.{other}") == [["bit_0", "bit_2"]]
+    assert groups("tasks.reconstruction={head: linear, feature: pooled}") == [everything]
     assert groups("tasks.bit_1=null", "tasks.bit_2=null") == []
     assert groups("sharing=soft") == []
 

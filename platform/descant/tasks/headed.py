@@ -66,7 +66,7 @@ class HeadedTask(Task):
 
     def fusion_key(self) -> Hashable | None:
         """Return the head's and the loss's key: a linear head without options, and a loss that is a plain function."""
-        is_plain = type(self).loss is Task.loss and not self.own_view
+        is_plain = type(self).loss is Task.loss and self.label is not None
         if self._head_name != "linear" or self._head_options or not is_plain:
             return None
         return self.output_shape, self._loss, self.blank().dtype.str, self.blank().shape
