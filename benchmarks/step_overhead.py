@@ -48,7 +48,7 @@ def measure(data: str, steps: int, folder: Path) -> dict[str, Any]:
     experiment = Experiment.build(recipe)
     training = Training(experiment, RunFolder(folder), Ranks(), lambda: False)
     training.record = Record(experiment, RunFolder(folder), training.progress, writes=True, world_size=1)
-    training.record.start(training.progress, steps, training.order)
+    training.record.start(training.progress, steps, training.order, training.stopping)
     training._begin_epoch()
     maker = BatchMaker(training.reader, training.order, experiment.inputs, experiment.tasks)
     batches = [maker.make(0, number) for number in range(training.order.batches - 1)]
