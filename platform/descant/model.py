@@ -34,7 +34,6 @@ class MultiTaskModel(nn.Module):
         heads: per task, main first.
         gradients: per task, over the epochs the factor on the gradient that its head sends into the trunk: 1 passes,
             0 blocks, a negative one reverses (Ganin & Lempitsky 2015).
-
         groups: of tasks whose heads are linear, alike, on one feature and behind one gate: each is one matrix product.
 
     Attributes:
@@ -69,7 +68,6 @@ class MultiTaskModel(nn.Module):
         inputs: Mapping[str, Tensor],
         tasks: Collection[str] | None = None,
         views: Mapping[str, Mapping[str, Tensor]] | None = None,
-        pairs: Collection[str] = (),
     ) -> dict[str, Tensor]:
         """Return the output of each of ``tasks`` (all by default), batch first.
 
@@ -77,11 +75,10 @@ class MultiTaskModel(nn.Module):
             inputs: by name, as all other tasks see them.
             tasks: whose outputs are wanted.
             views: by task, the inputs as it sees them.
-            pairs: of the tasks with views, those that are given both outputs side by side, (B, 2, …).
         """
         wanted = self.tasks if tasks is None else list(tasks)
         views = views or {}
-        plain = [name for name in wanted if name not in views or name in pairs]
+        plain = [name for name in wanted if name not in views]
         features = self.sharing(inputs, plain) if plain else {}
         outputs = {name: self.output(name, features[name]) for name in plain if name not in self._group}
         whole: dict[tuple[str, ...], Tensor] = {}
@@ -93,8 +90,7 @@ class MultiTaskModel(nn.Module):
                 whole[tuple(members)] = stacked
         for name in views:
             with self._not_tracking():
-                seen = self.output(name, self.sharing(views[name], [name])[name])
-            outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
+                outputs[name] = self.output(name, self.sharing(views[name], [name])[name])
         return Outputs({name: outputs[name] for name in wanted}, whole)
 
     @contextmanager

@@ -83,15 +83,25 @@ def _pooled(function: Callable[[A], B], items: Sequence[A], jobs: int, batch: in
             yield from waiting.popleft().result()
 
 
+def apart(function: Callable[[A], B], item: A) -> B:
+    """Return ``function(item)``, computed by a process of its own, which knows nothing of this one's plugins."""
+    with closing(_Process()) as process:
+        return cast("list[B]", process.apply(function, [item]))[0]
+
+
+def python(program: str) -> list[str]:
+    """Return the command that runs a program of this environment, which finds no module in the current folder."""
+    path = [str(entry) for entry in sys.path if entry]  # the empty one is the current folder
+    # Nothing but what is built in is imported before the path is right.
+    return [sys.executable, "-c", f"import sys; sys.path[:] = {path!r}; {program}"]
+
+
 class _Process:
     """A process that applies functions to items: one batch at a time, in one thread."""
 
     def __init__(self) -> None:
-        path = [str(entry) for entry in sys.path if entry]  # the empty one is the current folder
-        # Nothing but what is built in is imported before the path is right.
-        program = f"import sys; sys.path[:] = {path!r}; from descant.parallel import serve; serve()"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program],
+            python("from descant.parallel import serve; serve()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1"},  # one process a core, so one thread a process

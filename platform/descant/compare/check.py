@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import multiprocessing
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from descant.compare.arms import PlannedRun, quoted
+from descant.parallel import apart
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ def check_arms(recipe: str, runs: Sequence[PlannedRun]) -> dict[str, Basis]:
     bases = {arm: _basis(recipe, overrides) for arm, overrides in here.items()}
     # Plugins of two arms may give the same name to two classes, which one process refuses.
     for arm in arms.keys() - here.keys():
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            bases[arm] = pool.submit(_basis, recipe, arms[arm]).result()
+        bases[arm] = apart(partial(_basis, recipe), arms[arm])
     return bases
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,9 @@ from descant.compare.arms import PlannedRun, quoted
 from descant.compare.study import finished
 from descant.cores import usable_cores
 from descant.errors import UserError
+from descant.parallel import python
 
-TRAIN = (sys.executable, "-m", "descant", "train")
+TRAIN = (*python("from descant.cli.main import run; run()"), "train")
 POLL_S = 0.1
 MOST_LOADER_WORKERS = 4
 WRONG_USAGE = 2  # the exit status of a command that no second try makes right

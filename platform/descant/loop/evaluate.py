@@ -177,8 +177,7 @@ def _add_batch(
     seen.bad += batch.bad
     seen.readable += int(batch.valid.sum())
     ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
-    pairs = [name for name, task in tasks.items() if task.pairs]
-    outputs = model(ready, list(tasks), views_of(tasks, batch, ready), pairs)
+    outputs = model(ready, list(tasks), views_of(tasks, batch, ready))
     for name, task in tasks.items():
         target = target_of(task, batch, ready)
         sums[name].add(outputs[name], target, batch.present[name], batch.views)

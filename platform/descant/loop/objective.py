@@ -48,6 +48,7 @@ class Objective:
 
     def __init__(self, tasks: Mapping[str, Task], schedules: Mapping[str, Schedule], balancer: LossBalancer) -> None:
         self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
+        self._known_places: dict[tuple[str, ...], Tensor] = {}
         self._keys = {name: task.fusion_key() for name, task in tasks.items()}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
@@ -58,13 +59,17 @@ class Objective:
         groups = self._together(outputs, batch)
         parts = [self._masked(names, outputs, batch, inputs) for names in groups]
         order = [name for names in groups for name in names]
-        absent = [name for name in self.tasks if name not in outputs]
-        sums = torch.cat([*(part.sum(0) for part in parts), torch.zeros(len(absent), device=batch.valid.device)])
-        places = {name: place for place, name in enumerate([*order, *absent])}
-        in_order = [places[name] for name in self.tasks]
-        sums_K = sums if in_order == sorted(in_order) else sums[in_order]
+        order += [name for name in self.tasks if name not in outputs]
+        sums = torch.cat([*(part.sum(0) for part in parts), torch.zeros(len(order), device=batch.valid.device)])
+        sums_K = sums[self._places(tuple(order), batch.valid.device)]
         detached = {tuple(names): part.detach() for names, part in zip(groups, parts, strict=True)}
         return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached)
+
+    def _places(self, order: tuple[str, ...], device: torch.device) -> Tensor:
+        """Return where each task stands in ``order``, (K,): made once, so that no step waits for the device."""
+        if order not in self._known_places:
+            self._known_places[order] = torch.tensor([order.index(name) for name in self.tasks], device=device)
+        return self._known_places[order]
 
     def _masked(
         self, names: Sequence[str], outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]

@@ -87,7 +87,7 @@ def _seen(model: MultiTaskModel, task: Task, ready: Mapping[str, Tensor]) -> tup
         seen = task.view(ready, drawn)
         target = task.view_target(ready, drawn)
     with _sentence(f"the trunk or head does not take the inputs as the task {task.name!r} sees them"):
-        output = model(ready, [task.name], {task.name: seen}, [task.name] if task.pairs else [])[task.name]
+        output = model(ready, [task.name], {task.name: seen})[task.name]
     return output, target
 
 

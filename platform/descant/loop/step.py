@@ -50,7 +50,7 @@ class Stepper:
     ) -> None:
         self.module, self.objective, self.inputs = model, objective, experiment.inputs
         self.settings, self.ranks, self.pulse, self.meter = experiment.recipe.trainer, ranks, pulse, meter
-        self.tasks = list(experiment.tasks)
+        self.tasks = dict(experiment.tasks)
         self.cosines: dict[str, float] = {}
         rehearse(model, self.inputs, experiment.tasks)
         self._trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -66,7 +66,7 @@ class Stepper:
 
         A step then computes nothing for the others. Every rank calls it at the same step.
         """
-        self.tasks = list(tasks)
+        self.tasks = {name: self.objective.tasks[name] for name in tasks}
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.model = self.module
         self.accelerator.free_memory()  # of the wrapper that waits for the gradients of all ranks: it is made anew
@@ -74,7 +74,7 @@ class Stepper:
             parameter.requires_grad_(True)
         for norm in self.norms:
             norm.valid_B = None
-        rehearse(self.module, self.inputs, {name: self.objective.tasks[name] for name in tasks}, self.device)
+        rehearse(self.module, self.inputs, self.tasks, self.device)
         self.model = self.accelerator.prepare_model(self.module)
 
     def take(self, step: int, whole: Batch, beat: Beat, recipe_weights_K: Tensor, compare: Sequence[str] = ()) -> None:
@@ -89,6 +89,7 @@ class Stepper:
                 micro-batch.
         """
         self._compare, self.cosines = list(compare), {}
+        self._counts_K = torch.tensor([max(n, 1) for n in beat.counts_K], dtype=torch.float32, device=self.device)
         rows = len(whole.keys)
         size = min(self.settings.micro_batch or rows, rows)
         for start in range(0, rows, size):
@@ -141,12 +142,9 @@ class Stepper:
         inputs = self._finished(batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
-        tasks = {name: self.objective.tasks[name] for name in self.tasks}
-        pairs = [name for name, task in tasks.items() if task.pairs]
-        outputs = self.model(inputs, self.tasks, views_of(tasks, batch, inputs), pairs)
+        outputs = self.model(inputs, list(self.tasks), views_of(self.tasks, batch, inputs))
         losses = self.objective.losses(outputs, batch, inputs)
-        counts_K = torch.tensor([max(n, 1) for n in beat.counts_K], dtype=torch.float32, device=self.device)
-        means_K = losses.sums_K / counts_K
+        means_K = losses.sums_K / self._counts_K
         self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for
         weights_K = recipe_weights_K * self._balance(means_K.detach())
         if self._compare:
@@ -161,7 +159,7 @@ class Stepper:
 
     def _measure_cosines(self, means_K: Tensor) -> None:
         means = dict(zip(self.objective.tasks, means_K, strict=True))
-        main, shared = self.tasks[0], [p for p in self.module.sharing.parameters() if p.requires_grad]
+        main, shared = next(iter(self.tasks)), [p for p in self.module.sharing.parameters() if p.requires_grad]
         self.cosines = gradient_cosines(means, main, self._compare, shared, self.ranks)
         self._compare = []
 

@@ -153,10 +153,7 @@ class Stopping:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is carried from step to step."""
-        courses = {
-            name: {**asdict(course), "curves": asdict(course.curves), "head": course.head}
-            for name, course in self._courses.items()
-        }
+        courses = {name: {**vars(course), "curves": asdict(course.curves)} for name, course in self._courses.items()}
         return {
             "courses": courses,
             "losses": {name: [mean.total, mean.count] for name, mean in self._losses.items()},

@@ -63,8 +63,6 @@ class Task:
 
     own_view: ClassVar[bool] = False
     """Whether it sees the inputs changed in a way of its own (``draw``, ``view``), which costs a pass of the trunk."""
-    pairs: ClassVar[bool] = False
-    """Whether its head's outputs for the inputs as they are and for its own view come side by side, (B, 2, …)."""
 
     def __init__(
         self,
