@@ -1,4 +1,4 @@
-"""``descant compare``: paired runs of one recipe per arm, or runs that are there already, with verdicts."""
+"""``descant compare``: paired runs of a recipe per arm, or runs that are there already, with verdicts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments; key=value words may stand anywhere (parse with ``parse_intermixed_args``)."""
     parser.add_argument(
         "words",
-        nargs="+",
+        nargs="*",
         metavar="RECIPE_OR_RUNS",
         help="with --arms a recipe, else folders of finished runs or of a comparison; key=value overrides of every run",
     )
@@ -33,7 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=V1,V2",
-        help="the values to compare, the first is the baseline; several --arms make every combination",
+        help="the values to compare, the first is the baseline; several --arms make every combination; "
+        "recipe=A,B compares recipes",
     )
     parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds 0 to N-1 of each arm (default: {SEEDS})")
     parser.add_argument("--name", help="the comparison's name (default: compare-RECIPE)")
@@ -55,12 +56,16 @@ def main(args: argparse.Namespace, command: Sequence[str] | None = None) -> int:
     if args.jobs is not None and args.jobs < 1:
         raise UserError(f"--jobs {args.jobs} is too few: give 1 or more, or leave it out for one run per core")
     if not args.arms:
+        if not names:
+            raise UserError("there is nothing to compare: give a recipe with --arms KEY=V1,V2, or folders of runs")
         _refuse_new_runs(args, overrides)
         return _compare_given(args, names)
-    if len(names) != 1:
-        given = ", ".join(names) or "none"
-        raise UserError(f"--arms takes one recipe, given: {given}; leave --arms out to compare runs that are there")
-    return _run_study(args, names[0], overrides, command)
+    if len(names) > 1:
+        raise UserError(
+            f"--arms takes one recipe, given: {', '.join(names)}; give --arms recipe={','.join(names)} to compare "
+            f"recipes, or leave --arms out to compare runs that are there"
+        )
+    return _run_study(args, names[0] if names else None, overrides, command)
 
 
 def _refuse_new_runs(args: argparse.Namespace, overrides: list[str]) -> None:
@@ -76,17 +81,23 @@ def _refuse_new_runs(args: argparse.Namespace, overrides: list[str]) -> None:
         )
 
 
-def _run_study(args: argparse.Namespace, recipe: str, overrides: list[str], command: Sequence[str] | None) -> int:
+def _run_study(
+    args: argparse.Namespace, recipe: str | None, overrides: list[str], command: Sequence[str] | None
+) -> int:
     from descant.compare.arms import parse_arms, plan
     from descant.compare.compare import compare_runs
     from descant.compare.scheduler import TRAIN, Scheduler, share_cores
-    from descant.errors import RunError
+    from descant.errors import RunError, UserError
 
-    runs = plan(parse_arms(args.arms), SEEDS if args.seeds is None else args.seeds, overrides)
+    arms = parse_arms(args.arms)
+    recipe = recipe or arms[0].recipe
+    if recipe is None:
+        raise UserError("there is no recipe to run: name it, or several by --arms recipe=NAME,NAME")
+    runs = plan(arms, SEEDS if args.seeds is None else args.seeds, overrides, recipe)
     study = _study(args, recipe, runs, checks=command is None)
     waiting = study.open()
     sets_loaders = all(basis.loader_workers is None for basis in study.bases.values())
-    scheduler = Scheduler(recipe, study.folder, share_cores(len(runs), args.jobs), command or TRAIN, sets_loaders)
+    scheduler = Scheduler(study.folder, share_cores(len(runs), args.jobs), command or TRAIN, sets_loaders)
     outcomes = _run_all(scheduler, waiting, len(runs))
     failed = {study.folder / outcome.run.name: outcome for outcome in outcomes if outcome.status == "failed"}
     if len(failed) < len(runs):
@@ -103,7 +114,7 @@ def _study(args: argparse.Namespace, recipe: str, runs: Sequence[PlannedRun], ch
     from descant.compare.study import Study
 
     folder = Path(args.dir).absolute() / (args.name or f"compare-{Path(recipe).stem}")
-    return Study(folder, recipe, tuple(runs), check_arms(recipe, runs) if checks else {})
+    return Study(folder, tuple(runs), check_arms(runs) if checks else {})
 
 
 def _run_all(scheduler: Scheduler, waiting: Sequence[PlannedRun], total: int) -> list[Outcome]:

@@ -7,23 +7,26 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from descant.errors import UserError
 
 OPENING, CLOSING, QUOTES = "([{", ")]}", "'\""
 LONGEST_NAME = 100  # characters of a run's name: file systems allow 255, and a log's name has a suffix
 SET_BY_COMPARE = ("seed", "run.name", "run.dir")
+RECIPE = "recipe"  # the key of --arms that chooses between recipes
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to run the recipe: its overrides, ``key=value``; named by them."""
+    """One way to run: overrides, ``key=value``, of a recipe of its own or the one that is given; named by them."""
 
     overrides: tuple[str, ...]
+    recipe: str | None = None
 
     @property
     def name(self) -> str:
-        return " ".join(self.overrides)
+        return " ".join([Path(self.recipe).stem, *self.overrides] if self.recipe else self.overrides)
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,14 @@ class PlannedRun:
     name: str
     arm: str
     seed: int
+    recipe: str
     overrides: tuple[str, ...]
 
 
 def parse_arms(given: Sequence[str]) -> list[Arm]:
     """Return the arms of ``KEY=V1,V2[,V3]`` values; several keys make the product, the last key varying fastest.
 
+    The key ``recipe`` chooses between recipes, every other one is overridden.
     Commas inside brackets or quotes belong to a value. The first arm is the baseline.
 
     Raises:
@@ -54,12 +59,18 @@ def parse_arms(given: Sequence[str]) -> list[Arm]:
         choices.append([f"{key.strip()}={value}" for value in split_values(values)])
     if len(set(keys)) < len(keys):
         raise UserError(f"--arms names a key twice ({', '.join(keys)}): give all values of a key in one --arms")
-    arms = [Arm(overrides) for overrides in itertools.product(*choices)]
-    if len(set(arms)) < len(arms):
+    arms = [_arm(words) for words in itertools.product(*choices)]
+    if len({arm.name for arm in arms}) < len(arms):
         raise UserError(f"--arms {' '.join(given)!r} has the same arm twice: take one of them out")
     if len(arms) < 2:
         raise UserError(f"--arms {' '.join(given)!r} makes {len(arms)} arm: give at least two values, KEY=V1,V2")
     return arms
+
+
+def _arm(words: Sequence[str]) -> Arm:
+    chosen = [word for word in words if word.startswith(f"{RECIPE}=")]
+    recipe = chosen[0].partition("=")[2] if chosen else None
+    return Arm(tuple(word for word in words if word not in chosen), recipe)
 
 
 def split_values(text: str) -> list[str]:
@@ -90,10 +101,11 @@ def checked_key(key: str) -> str:
     return key
 
 
-def plan(arms: Sequence[Arm], seeds: int, overrides: Sequence[str]) -> list[PlannedRun]:
+def plan(arms: Sequence[Arm], seeds: int, overrides: Sequence[str], recipe: str) -> list[PlannedRun]:
     """Return the runs, seed by seed, so that an interrupted comparison already has pairs.
 
-    Every run gets ``overrides``, then its arm's, then its seed; runs are ``run=inline`` unless ``overrides`` say other.
+    An arm without a recipe of its own runs ``recipe``. Every run gets ``overrides``, then its arm's, then its seed;
+    runs are ``run=inline`` unless ``overrides`` say other.
     """
     if seeds < 1:
         raise UserError(f"--seeds {seeds} is too few: give 1 or more (5 or more for a verdict worth having)")
@@ -102,7 +114,13 @@ def plan(arms: Sequence[Arm], seeds: int, overrides: Sequence[str]) -> list[Plan
     for key in sorted(keys & {override.partition("=")[0] for arm in arms for override in arm.overrides}):
         raise UserError(f"{key!r} is both in --arms and an override of every run: take it out of one of them")
     runs = [
-        PlannedRun(run_name(arm.name, seed), arm.name, seed, (*shared, *arm.overrides, f"seed={seed}"))
+        PlannedRun(
+            name=run_name(arm.name, seed),
+            arm=arm.name,
+            seed=seed,
+            recipe=arm.recipe or recipe,
+            overrides=(*shared, *arm.overrides, f"seed={seed}"),
+        )
         for seed in range(seeds)
         for arm in arms
     ]

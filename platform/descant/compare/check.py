@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from descant.compare.arms import PlannedRun, quoted
@@ -35,29 +33,27 @@ class Basis:
         return None if asked is None else int(asked)
 
 
-def check_arms(recipe: str, runs: Sequence[PlannedRun]) -> dict[str, Basis]:
+def check_arms(runs: Sequence[PlannedRun]) -> dict[str, Basis]:
     """Return each arm's basis.
 
     Raises:
         UserError: an arm that cannot run, in the sentence with which its runs would have ended.
     """
-    arms = {run.arm: run.overrides for run in runs if run.seed == 0}
-    plugins = {override for overrides in arms.values() for override in overrides if "plugins=" in override}
-    here = arms if len(plugins) < 2 else dict(itertools.islice(arms.items(), 1))
-    bases = {arm: _basis(recipe, overrides) for arm, overrides in here.items()}
+    arms = {run.arm: run for run in runs if run.seed == 0}
+    plugins = {override for run in arms.values() for override in run.overrides if "plugins=" in override}
     # Plugins of two arms may give the same name to two classes, which one process refuses.
-    for arm in arms.keys() - here.keys():
-        bases[arm] = apart(partial(_basis, recipe), arms[arm])
-    return bases
+    may_differ = len(plugins) > 1 or len({run.recipe for run in arms.values()}) > 1
+    first = next(iter(arms))
+    return {arm: apart(_basis, run) if may_differ and arm != first else _basis(run) for arm, run in arms.items()}
 
 
-def _basis(recipe: str, overrides: Sequence[str]) -> Basis:
+def _basis(run: PlannedRun) -> Basis:
     """Check an arm as its run will be, by preparing one in a folder that is then taken away."""
     from descant.data.description import Description
     from descant.launch.prepare import prepare
 
     with tempfile.TemporaryDirectory() as folder:
-        launch = prepare(recipe, [*overrides, "run.name=check", f"run.dir={quoted(folder)}"])
+        launch = prepare(run.recipe, [*run.overrides, "run.name=check", f"run.dir={quoted(folder)}"])
         data = Description.read(launch.folder.path).fingerprint
     plugins = {
         plugin["name"]: hashlib.sha256(plugin["source"].encode()).hexdigest()

@@ -74,7 +74,6 @@ class Scheduler:
     ``sets_loaders`` is false, the recipe itself says how many processes read.
     """
 
-    recipe: str
     folder: Path
     share: Share
     command: Sequence[str] = TRAIN
@@ -112,7 +111,7 @@ class Scheduler:
         """Return the command line that makes a run; the user can type it to make that run alone."""
         loaders = [f"trainer.loader_workers={self.share.loader_workers}"] if self.sets_loaders else []
         places = (f"run.name={run.name}", f"run.dir={quoted(str(self.folder))}")
-        return [*self.command, self.recipe, *loaders, *run.overrides, *places]
+        return [*self.command, run.recipe, *loaders, *run.overrides, *places]
 
     def _start(self, run: PlannedRun) -> _Child:
         log = self.folder / "logs" / f"{run.name}.log"

@@ -28,14 +28,13 @@ class Study:
     """
 
     folder: Path
-    recipe: str
     runs: tuple[PlannedRun, ...]
     bases: Mapping[str, Basis] = field(default_factory=dict)
 
     @property
     def arms(self) -> Plan:
         """Run folders by arm and seed."""
-        return _plan(self.folder, {run.name: self._described(run) for run in self.runs})
+        return _plan(self.folder, {run.name: _described(run) for run in self.runs})
 
     def open(self) -> list[PlannedRun]:
         """Write the plan into the folder and return the runs that are not finished yet.
@@ -46,7 +45,7 @@ class Study:
         """
         written = read_object(self.folder / STUDY)
         known, bases = written.get("runs", {}), written.get("arms", {})
-        described = {run.name: self._described(run) for run in self.runs}
+        described = {run.name: _described(run) for run in self.runs}
         for name, description in described.items():
             if name in known and (change := _other_command(known[name], description)):
                 raise UserError(
@@ -64,9 +63,6 @@ class Study:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.folder / STUDY, json.dumps(plan, indent=1))
         return [run for run in self.runs if not (run.name in known and finished(self.folder / run.name))]
-
-    def _described(self, run: PlannedRun) -> dict[str, Any]:
-        return {"arm": run.arm, "seed": run.seed, "recipe": self.recipe, "overrides": list(run.overrides)}
 
 
 def finished(run: Path) -> bool:
@@ -86,6 +82,10 @@ def expanded(folders: Sequence[Path]) -> list[Path]:
         names = read_object(folder / STUDY).get("runs", {})
         runs += [folder / name for name in names] if names else [folder]
     return runs
+
+
+def _described(run: PlannedRun) -> dict[str, Any]:
+    return {"arm": run.arm, "seed": run.seed, "recipe": run.recipe, "overrides": list(run.overrides)}
 
 
 def _plan(folder: Path, described: Mapping[str, Mapping[str, Any]]) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -35,8 +36,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(folder: Path, *overrides: str, arms: str = "optimizer.lr=0.1,0.2") -> list[str]:
     """Check the arms of a recipe of the user's own, open the study, and return the names of the runs to be made."""
-    runs = plan(parse_arms([arms]), 2, [*SMALL, *overrides])
-    study = Study(folder / "study", "mine.yaml", tuple(runs), check_arms("mine.yaml", runs))
+    runs = plan(parse_arms([arms]), 2, [*SMALL, *overrides], "mine.yaml")
+    study = Study(folder / "study", tuple(runs), check_arms(runs))
     return [run.name for run in study.open()]
 
 
@@ -99,3 +100,20 @@ def test_arms_may_have_plugins_that_one_process_could_not_load_together(here: Pa
         (here / f"{name}.py").write_text(PLUGIN.replace("pitch_of_a_test", "same_name_of_a_test"))
     arms = "plugins=[one_of_a_test.py],[two_of_a_test.py]"
     assert len(opened(here, "tasks.same_name_of_a_test.weight=0.1", arms=arms)) == 4
+
+
+def test_each_arm_may_have_a_recipe_of_its_own(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "other.yaml").write_text("defaults: [genre, _self_]\noptimizer: {lr: 0.1}\n")
+    small = [*SMALL, "trunk=mlp", "trainer.epochs=1"]
+    assert main(["compare", "--arms", "recipe=mine.yaml,other.yaml", "--seeds", "1", "--json", *small]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["arms"]) == ["mine", "other"]
+    assert main(["compare", "--arms", "recipe=mine.yaml,another.yaml", *small]) == 2
+    assert "another.yaml" in capsys.readouterr().err
+
+
+def test_without_a_recipe_there_is_nothing_to_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--arms", "optimizer.lr=0.1,0.2"]) == 2
+    assert "there is no recipe to run" in capsys.readouterr().err
+    assert main(["compare"]) == 2
+    assert "nothing to compare" in capsys.readouterr().err

@@ -20,18 +20,19 @@ import sys
 from pathlib import Path
 from descant.compare.arms import parse_arms, plan
 from descant.compare.scheduler import Scheduler, Share
-scheduler = Scheduler("demo", Path(sys.argv[1]), Share(2, 1, 0), tuple(sys.argv[2:]))
+scheduler = Scheduler(Path(sys.argv[1]), Share(2, 1, 0), tuple(sys.argv[2:]))
 try:
-    scheduler.run(plan(parse_arms(["tasks.reconstruction.weight=0,10"]), 2, ["behaviour=wait"]), lambda progress: None)
+    runs = plan(parse_arms(["tasks.reconstruction.weight=0,10"]), 2, ["behaviour=wait"], "demo")
+    scheduler.run(runs, lambda progress: None)
 except KeyboardInterrupt:
     sys.exit(130)
 """
 
 
 def test_a_failed_run_is_told_and_the_others_go_on(tmp_path: Path, stand_in: tuple[str, str]) -> None:
-    runs = plan(parse_arms(["tasks.reconstruction.weight=0,10"]), 2, ["behaviour=fail-seed-1"])
+    runs = plan(parse_arms(["tasks.reconstruction.weight=0,10"]), 2, ["behaviour=fail-seed-1"], "demo")
     told: list[Progress] = []
-    outcomes = Scheduler("demo", tmp_path, Share(2, 3, 1), stand_in).run(runs, told.append)
+    outcomes = Scheduler(tmp_path, Share(2, 3, 1), stand_in).run(runs, told.append)
     assert {outcome.run.name: outcome.status for outcome in outcomes} == {
         run.name: "failed" if run.seed == 1 else "finished" for run in runs
     }
@@ -42,9 +43,9 @@ def test_a_failed_run_is_told_and_the_others_go_on(tmp_path: Path, stand_in: tup
 
 
 def test_wrong_usage_ends_it_before_hours_are_spent(tmp_path: Path, stand_in: tuple[str, str]) -> None:
-    runs = plan(parse_arms(["tasks.recon.weight=0,10"]), 5, ["behaviour=refuse"])
+    runs = plan(parse_arms(["tasks.recon.weight=0,10"]), 5, ["behaviour=refuse"], "demo")
     with pytest.raises(UserError, match=r"did you mean 'tasks\.reconstruction'"):
-        Scheduler("demo", tmp_path, Share(1, 1, 0), stand_in).run(runs, lambda progress: None)
+        Scheduler(tmp_path, Share(1, 1, 0), stand_in).run(runs, lambda progress: None)
     assert len(list((tmp_path / "logs").iterdir())) == 1
 
 
@@ -79,8 +80,8 @@ def test_cores_are_shared_over_threads_and_loaders() -> None:
 
 
 def test_a_recipe_s_own_loaders_stay_and_an_override_wins(tmp_path: Path) -> None:
-    run = plan(parse_arms(["w=0,1"]), 1, ["trainer.loader_workers=3"])[0]
-    words = Scheduler("demo", tmp_path, Share(2, 1, 1)).arguments(run)
+    run = plan(parse_arms(["w=0,1"]), 1, ["trainer.loader_workers=3"], "demo")[0]
+    words = Scheduler(tmp_path, Share(2, 1, 1)).arguments(run)
     assert words.index("trainer.loader_workers=1") < words.index("trainer.loader_workers=3")
-    own = Scheduler("demo", tmp_path, Share(2, 1, 1), sets_loaders=False).arguments(run)
+    own = Scheduler(tmp_path, Share(2, 1, 1), sets_loaders=False).arguments(run)
     assert "trainer.loader_workers=1" not in own
