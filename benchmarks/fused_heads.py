@@ -68,11 +68,12 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def batch() -> Batch:
-    """Return random labels of all attributes."""
+    """Return random labels of all attributes, as the loaders stack them."""
     generator = torch.Generator().manual_seed(0)
     targets = {name: torch.randint(2, (ROWS,), generator=generator) for name in NAMES}
     valid = torch.ones(ROWS, dtype=torch.bool)
-    return Batch([""] * ROWS, {}, targets, dict.fromkeys(NAMES, valid), valid)
+    together = {tuple(NAMES): (torch.stack(list(targets.values()), 1), torch.ones(ROWS, TASKS, dtype=torch.bool))}
+    return Batch([""] * ROWS, {}, targets, dict.fromkeys(NAMES, valid), valid, together=together)
 
 
 def engine(fused: bool) -> Callable[[], None]:

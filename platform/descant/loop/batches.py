@@ -1,41 +1,28 @@
-"""Makes batches: reads, decodes and stacks the samples of one rank's slice, in the loader's processes."""
+"""Makes batches: reads, decodes and stacks the samples of one rank's slice."""
 
 from __future__ import annotations
 
-import pickle
-import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-from descant.data.batch import BadSample, Batch
+from descant.data.batch import BadSample, Batch, columns
 from descant.data.mixup import Mixup, mixed
 from descant.data.order import Order, Slice, TrainingOrder, sample_rng, view_rng
 from descant.data.sources import JoinedReader
-from descant.errors import RunError, UserError
+from descant.errors import UserError
 from descant.inputs.base import Input, View
-from descant.plugins import Plugin, load_plugins, loaded_plugins
-from descant.tasks.base import BadLabel, Task
+from descant.tasks.base import BadLabel, Task, together
 
 BATCHES_AHEAD = 16
 _LONGEST_REASON = 300  # characters
-Place = tuple[int, int]
-"""(epoch, batch)"""
 
 
-@dataclass(frozen=True)
-class _Failed:
-    """What could not be read, on its way to who asked for it: torch would make one long text of an exception."""
-
-    error: UserError | RunError
-
-
-class BatchMaker(Dataset["Batch | _Failed"]):
-    """A map from (epoch, batch) to this rank's batch: torch's DataLoader deals the places to its processes in turn.
+class BatchMaker:
+    """Makes this rank's batch at (epoch, batch).
 
     Args:
         reader: the split.
@@ -56,14 +43,8 @@ class BatchMaker(Dataset["Batch | _Failed"]):
         self.reader, self.order, self.inputs, self.mixup = reader, order, inputs, mixup
         self.labelled = {name: task for name, task in tasks.items() if task.label is not None}
         self.unlabelled = [name for name, task in tasks.items() if task.label is None]
+        self.groups = together(self.labelled)
         self.viewing = {name: task for name, task in tasks.items() if task.own_view}
-
-    def __getitem__(self, place: Place) -> Batch | _Failed:
-        """Return the batch at (epoch, batch); ``load_batches`` raises what fails."""
-        try:
-            return self.make(*place)
-        except (UserError, RunError) as error:
-            return _Failed(error)
 
     def make(self, epoch: int, batch: int) -> Batch:
         """Return a batch.
@@ -119,10 +100,6 @@ class BatchMaker(Dataset["Batch | _Failed"]):
         readable = np.asarray([partner.readable for partner in partners])
         return mixed(whole, self._stack(partners, readable, []), np.asarray(shares), self.mixup.tasks)
 
-    def __reduce__(self) -> Any:
-        """Bring the plugins along, so that a loader process that starts afresh knows the classes of the tasks."""
-        return _restore, (loaded_plugins(), pickle.dumps(self.__dict__))
-
     def _sample(self, sample: int, epoch: int, position: int, bad: list[BadSample]) -> _Sample:
         shard, key = self.reader.name_of(sample)
         try:
@@ -172,15 +149,23 @@ class BatchMaker(Dataset["Batch | _Failed"]):
             arrays[name] = {
                 part: torch.from_numpy(_stack([view.arrays[part] for view in looks])) for part in looks[0].arrays
             }
-        targets, present = {}, {}
-        for name, task in self.labelled.items():
-            rows = [sample.targets.get(name) for sample in samples]
-            blank = task.blank()
-            targets[name] = torch.from_numpy(np.stack([blank if row is None else row for row in rows]))
-            present[name] = torch.from_numpy(np.asarray([row is not None for row in rows]) & valid)
+        stacked = {names: self._labels(names, samples, valid) for names in self.groups}
+        targets, present = columns(stacked)
         present |= {name: torch.from_numpy(valid) for name in self.unlabelled}
         keys = [sample.key for sample in samples]
-        return Batch(keys, arrays, targets, present, torch.from_numpy(valid), views, bad)
+        together = {names: labels for names, labels in stacked.items() if len(names) > 1}
+        return Batch(keys, arrays, targets, present, torch.from_numpy(valid), views, bad, together=together)
+
+    def _labels(
+        self, names: tuple[str, ...], samples: Sequence[_Sample], valid: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the targets of tasks that go together, (B, tasks, …), and which are there, (B, tasks)."""
+        blank = self.labelled[names[0]].blank()
+        rows = [[sample.targets.get(name) for name in names] for sample in samples]
+        targets = np.stack([blank if target is None else target for row in rows for target in row])
+        present = np.asarray([[target is not None for target in row] for row in rows]) & valid[:, None]
+        whole = torch.from_numpy(targets.reshape(len(samples), len(names), *targets.shape[1:]))
+        return whole, torch.from_numpy(present)
 
 
 class _Sample:
@@ -190,35 +175,6 @@ class _Sample:
 
     def __init__(self, key: str, views: dict[str, list[View]], targets: dict[str, np.ndarray], readable: bool) -> None:
         self.key, self.views, self.targets, self.readable = key, views, targets, readable
-
-
-def _restore(plugins: list[Plugin], content: bytes) -> BatchMaker:
-    load_plugins(plugins)
-    maker = BatchMaker.__new__(BatchMaker)
-    maker.__dict__.update(pickle.loads(content))
-    return maker
-
-
-def load_batches(maker: BatchMaker, places: Iterable[Place], workers: int, pin_memory: bool = False) -> Iterator[Batch]:
-    """Yield the batches at ``places``, in order, made by ``workers`` processes (0: by this one).
-
-    Raises:
-        UserError, RunError: as ``BatchMaker.make``, whichever process makes the batch.
-    """
-    options: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _prepare_loader} if workers else {}
-    loader: DataLoader[Batch | _Failed] = DataLoader(
-        maker,
-        batch_size=None,
-        sampler=places,
-        num_workers=workers,
-        collate_fn=_same,  # type: ignore[arg-type]
-        pin_memory=pin_memory,
-        **options,
-    )
-    for loaded in loader:
-        if isinstance(loaded, _Failed):
-            raise loaded.error
-        yield loaded
 
 
 def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -232,13 +188,3 @@ def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
 def _short(reason: str) -> str:
     """Return a reason that fits a line: what a broken sample holds may be long."""
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
-
-
-def _same(batch: Batch | _Failed) -> Batch | _Failed:
-    return batch
-
-
-def _prepare_loader(worker: int) -> None:
-    torch.set_num_threads(1)
-    # Ctrl-C is the training process's to answer, which ends its loaders; a forked one has inherited its answers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from descant.data.batch import BadSample, Batch
 from descant.data.order import EvaluationOrder
 from descant.inputs import Input
-from descant.loop.batches import BatchMaker, load_batches
+from descant.loop.batches import BatchMaker
 from descant.loop.experiment import Experiment
+from descant.loop.loader import load_batches
 from descant.loop.objective import target_of, views_of
 from descant.loop.ranks import Ranks
 from descant.tasks import Metric, Task

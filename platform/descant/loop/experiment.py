@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +27,7 @@ from descant.schedules import Schedule, parse_schedule
 from descant.sharing import Sharing, sharings
 from descant.stopping import StopRule, rules
 from descant.tasks import Task, tasks
+from descant.tasks.base import together
 from descant.trunks import Trunk, build_trunk
 
 
@@ -142,14 +143,10 @@ class Experiment:
         gradients = {name: recipe.tasks[name].gradient for name in self.tasks}
         return MultiTaskModel(sharing, heads, gradients, self._groups(sharing))
 
-    def _groups(self, sharing: Sharing) -> list[list[str]]:
+    def _groups(self, sharing: Sharing) -> list[tuple[str, ...]]:
         """Return the tasks whose heads become one matrix product: as many as go together."""
-        groups: dict[Hashable, list[str]] = {}
-        for name, task in self.tasks.items():
-            key = task.fusion_key()
-            if key is not None:
-                groups.setdefault((key, sharing.feature_key(name), self.recipe.tasks[name].gradient), []).append(name)
-        return [group for group in groups.values() if len(group) > 1]
+        groups = together(self.tasks, lambda name: (sharing.feature_key(name), self.recipe.tasks[name].gradient))
+        return [group for group in groups if len(group) > 1]
 
     def only(self, names: Collection[str]) -> Experiment:
         """Return the same with these of its tasks alone."""

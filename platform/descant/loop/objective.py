@@ -5,7 +5,7 @@ Shapes: B samples, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from descant.balance import LossBalancer
 from descant.data.batch import Batch
 from descant.schedules import Schedule
-from descant.tasks import Task
+from descant.tasks.base import Task, together
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Objective:
     def __init__(self, tasks: Mapping[str, Task], schedules: Mapping[str, Schedule], balancer: LossBalancer) -> None:
         self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
         self._known_places: dict[tuple[str, ...], Tensor] = {}
-        self._keys = {name: task.fusion_key() for name, task in tasks.items()}
+        self._known_groups: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
         """Return the loss on a batch of each task that has an output; of the others it is 0.
@@ -58,11 +58,16 @@ class Objective:
         """
         groups = self._together(outputs, batch)
         parts = [self._masked(names, outputs, batch, inputs) for names in groups]
-        order = [name for names in groups for name in names]
-        order += [name for name in self.tasks if name not in outputs]
-        sums = torch.cat([*(part.sum(0) for part in parts), torch.zeros(len(order), device=batch.valid.device)])
-        sums_K = sums[self._places(tuple(order), batch.valid.device)]
-        detached = {tuple(names): part.detach() for names, part in zip(groups, parts, strict=True)}
+        absent = [name for name in self.tasks if name not in outputs]
+        order = [*(name for names in groups for name in names), *absent]
+        sums = [
+            *(part.sum(0) for part in parts),
+            *([torch.zeros(len(absent), device=batch.valid.device)] * any(absent)),
+        ]
+        sums_K = sums[0] if len(sums) == 1 else torch.cat(sums)
+        if order != list(self.tasks):
+            sums_K = sums_K[self._places(tuple(order), batch.valid.device)]
+        detached = {names: part.detach() for names, part in zip(groups, parts, strict=True)}
         return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached)
 
     def _places(self, order: tuple[str, ...], device: torch.device) -> Tensor:
@@ -72,35 +77,39 @@ class Objective:
         return self._known_places[order]
 
     def _masked(
-        self, names: Sequence[str], outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]
+        self, names: tuple[str, ...], outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]
     ) -> Tensor:
         """Return the losses of tasks that go together, 0 where a sample does not teach a task, (B, tasks)."""
-        losses_BG = self._losses_of(names, outputs, batch, inputs)
-        return torch.where(torch.stack([batch.present[name] for name in names], 1), losses_BG, 0.0)
-
-    def _together(self, outputs: Mapping[str, Tensor], batch: Batch) -> list[list[str]]:
-        """Return the tasks with an output, those together whose losses are one function of alike outputs."""
-        groups: dict[Hashable, list[str]] = {}
-        for name in outputs:
-            key = None if batch.partner is not None else self._keys[name]
-            groups.setdefault(("alone", name) if key is None else ("together", key), []).append(name)
-        return list(groups.values())
-
-    def _losses_of(
-        self, names: Sequence[str], outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Return the losses of tasks that go together, (B, tasks)."""
-        task, rows = self.tasks[names[0]], len(batch.valid)
         if len(names) == 1:
-            losses_B = _loss(task, outputs[names[0]], batch, inputs)
-            assert losses_B.shape == batch.valid.shape, (
-                f"the loss of the task {names[0]!r} has the shape {tuple(losses_B.shape)}, not one number a sample"
-            )
-            return losses_B[:, None]
-        stacked = getattr(outputs, "stacked", {}).get(tuple(names))
-        output = (torch.stack([outputs[name] for name in names], 1) if stacked is None else stacked).flatten(0, 1)
-        target = torch.stack([batch.targets[name] for name in names], 1).flatten(0, 1)
-        return task.loss(output, target).reshape(rows, len(names))
+            losses_BG, present_BG = self._of_one(names[0], outputs, batch, inputs), batch.present[names[0]][:, None]
+        else:
+            target_BG, present_BG = batch.labels(names)
+            losses_BG = self._of_several(names, outputs, target_BG)
+        return torch.where(present_BG, losses_BG, 0.0)
+
+    def _together(self, outputs: Mapping[str, Tensor], batch: Batch) -> list[tuple[str, ...]]:
+        """Return the tasks with an output, those together whose losses are one function of alike outputs."""
+        names = tuple(outputs)
+        if batch.partner is not None:  # a mixed sample has two targets
+            return [(name,) for name in names]
+        if names not in self._known_groups:
+            self._known_groups[names] = together({name: self.tasks[name] for name in names})
+        return self._known_groups[names]
+
+    def _of_one(self, name: str, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the losses of a task that stands alone, (B, 1)."""
+        losses_B = _loss(self.tasks[name], outputs[name], batch, inputs)
+        assert losses_B.shape == batch.valid.shape, (
+            f"the loss of the task {name!r} has the shape {tuple(losses_B.shape)}, not one number a sample"
+        )
+        return losses_B[:, None]
+
+    def _of_several(self, names: tuple[str, ...], outputs: Mapping[str, Tensor], target_BG: Tensor) -> Tensor:
+        """Return the losses of tasks that go together, by one call, (B, tasks)."""
+        stacked = getattr(outputs, "stacked", {}).get(names)
+        output_BG = torch.stack([outputs[name] for name in names], 1) if stacked is None else stacked
+        losses = self.tasks[names[0]].loss(output_BG.flatten(0, 1), target_BG.flatten(0, 1))
+        return losses.reshape(len(output_BG), len(names))
 
     def recipe_weights(self, epoch: int, epochs: int) -> list[float]:
         """Return the recipe's weight of each task in ``epoch``, (K,)."""

@@ -24,12 +24,13 @@ from descant.data.batch import Batch
 from descant.data.order import step_seed
 from descant.errors import Interrupted, StoppedTogether
 from descant.loop.alignment import PROBE_STEPS
-from descant.loop.batches import BatchMaker, load_batches
+from descant.loop.batches import BatchMaker
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.device import loader_workers, share_cores
 from descant.loop.evaluate import Scores, evaluate_split
 from descant.loop.experiment import Experiment
+from descant.loop.loader import load_batches
 from descant.loop.meter import Meter
 from descant.loop.objective import Objective
 from descant.loop.optimizer import set_learning_rate

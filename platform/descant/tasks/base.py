@@ -201,6 +201,15 @@ class Task:
             )
 
 
+def together(tasks: Mapping[str, Task], also: Callable[[str], Hashable] = lambda name: None) -> list[tuple[str, ...]]:
+    """Return the tasks in groups of one fusion key, and of one value of ``also``; those without a key alone."""
+    groups: dict[Hashable, list[str]] = {}
+    for name, task in tasks.items():
+        key = task.fusion_key()
+        groups.setdefault(name if key is None else (key, also(name)), []).append(name)
+    return [tuple(group) for group in groups.values()]
+
+
 tasks = Registry("task", "tasks")
 
 

@@ -23,7 +23,8 @@ from descant.data.reader import SplitReader
 from descant.data.sources import JoinedReader, Source
 from descant.errors import RunError, UserError
 from descant.inputs import Input, MelInput
-from descant.loop.batches import BatchMaker, load_batches
+from descant.loop.batches import BatchMaker
+from descant.loop.loader import load_batches
 from support import npy
 
 FRAMES, BANDS, SAMPLES = 6, 3, 11
@@ -140,7 +141,7 @@ def test_training_rows_of_all_ranks_make_the_batch_of_one(folder: Path, views: i
     alone = maker(folder, TrainingOrder.of_one(0, "f", SAMPLES, 4), views)
     for place in orders[0].walk(0, 0, 6):
         parts = [made.make(*place) for made in makers]
-        whole = alone[place]
+        whole = alone.make(*place)
         for part in parts:
             check(part, 1)
         crops = {
@@ -156,7 +157,7 @@ def test_training_rows_of_all_ranks_make_the_batch_of_one(folder: Path, views: i
 
 
 def test_micro_batches_are_the_rows_of_the_batch(folder: Path) -> None:
-    batch = maker(folder, EvaluationOrder(SAMPLES, SAMPLES), views=2)[0, 0]
+    batch = maker(folder, EvaluationOrder(SAMPLES, SAMPLES), views=2).make(0, 0)
     parts = [batch.rows(start, start + 4) for start in range(0, SAMPLES, 4)]
     assert [len(part.keys) for part in parts] == [4, 4, 3]
     for part in parts:
