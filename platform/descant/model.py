@@ -68,6 +68,7 @@ class MultiTaskModel(nn.Module):
         inputs: Mapping[str, Tensor],
         tasks: Collection[str] | None = None,
         views: Mapping[str, Mapping[str, Tensor]] | None = None,
+        pairs: Collection[str] = (),
     ) -> dict[str, Tensor]:
         """Return the output of each of ``tasks`` (all by default), batch first.
 
@@ -75,10 +76,11 @@ class MultiTaskModel(nn.Module):
             inputs: by name, as all other tasks see them.
             tasks: whose outputs are wanted.
             views: by task, the inputs as it sees them.
+            pairs: of the tasks with views, those that are given both outputs side by side, (B, 2, …).
         """
         wanted = self.tasks if tasks is None else list(tasks)
         views = views or {}
-        plain = [name for name in wanted if name not in views]
+        plain = [name for name in wanted if name not in views or name in pairs]
         features = self.sharing(inputs, plain) if plain else {}
         outputs = {name: self.output(name, features[name]) for name in plain if name not in self._group}
         whole: dict[tuple[str, ...], Tensor] = {}
@@ -90,7 +92,8 @@ class MultiTaskModel(nn.Module):
                 whole[tuple(members)] = stacked
         for name in views:
             with self._not_tracking():
-                outputs[name] = self.output(name, self.sharing(views[name], [name])[name])
+                seen = self.output(name, self.sharing(views[name], [name])[name])
+            outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
         return Outputs({name: outputs[name] for name in wanted}, whole)
 
     @contextmanager

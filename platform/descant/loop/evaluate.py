@@ -19,7 +19,7 @@ from descant.data.order import EvaluationOrder
 from descant.inputs import Input
 from descant.loop.batches import BatchMaker, load_batches
 from descant.loop.experiment import Experiment
-from descant.loop.objective import target_of, views_of
+from descant.loop.objective import outputs_of, target_of
 from descant.loop.ranks import Ranks
 from descant.tasks import Metric, Task
 
@@ -177,7 +177,7 @@ def _add_batch(
     seen.bad += batch.bad
     seen.readable += int(batch.valid.sum())
     ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
-    outputs = model(ready, list(tasks), views_of(tasks, batch, ready))
+    outputs = outputs_of(model, tasks, batch, ready, Ranks())  # as one rank alone would compute it
     for name, task in tasks.items():
         target = target_of(task, batch, ready)
         sums[name].add(outputs[name], target, batch.present[name], batch.views)

@@ -9,10 +9,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from descant.balance import LossBalancer
 from descant.data.batch import Batch
+from descant.loop.ranks import Ranks
 from descant.schedules import Schedule
 from descant.tasks import Task
 
@@ -123,9 +124,33 @@ def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
     return inputs[task.input] if task.label is None and task.input is not None else batch.targets[task.name]
 
 
-def views_of(tasks: Mapping[str, Task], batch: Batch, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Return the inputs as each of those tasks sees them that make a view of their own."""
-    return {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
+def outputs_of(
+    model: nn.Module, tasks: Mapping[str, Task], batch: Batch, inputs: Mapping[str, Tensor], ranks: Ranks
+) -> Mapping[str, Tensor]:
+    """Return the model's output for each of ``tasks``, which sees the inputs as it wants to.
+
+    Args:
+        model: a ``MultiTaskModel``, which may be wrapped for several ranks.
+        tasks: by name.
+        batch: this rank's rows.
+        inputs: by name, as the trunk takes them.
+        ranks: whose rows go together in tasks that hold samples against each other; all of them call it.
+    """
+    views = {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
+    pairs = [name for name, task in tasks.items() if task.pairs]
+    outputs: dict[str, Tensor] = model(inputs, list(tasks), views, pairs)
+    for name in pairs:
+        outputs[name] = contrasted(tasks[name], outputs[name], batch.present[name], batch.views, ranks)
+    return outputs
+
+
+def contrasted(task: Task, output: Tensor, present_B: Tensor, views: int, ranks: Ranks) -> Tensor:
+    """Return a task's outputs held against those of all ranks; each sample has ``views`` rows side by side."""
+    counts_N = ranks.rows_of_all(present_B.float()) > 0
+    own_B = torch.arange(len(present_B), device=present_B.device) + ranks.rank * len(present_B)
+    others_BN = counts_N & (torch.arange(len(counts_N), device=present_B.device) != own_B[:, None])
+    others = others_BN.repeat_interleave(views, 0).repeat_interleave(views, 1)
+    return task.contrast(output, ranks.rows_of_all(output), others)
 
 
 def _drawn(task: Task, batch: Batch) -> Tensor:

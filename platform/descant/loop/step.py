@@ -18,7 +18,7 @@ from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Meter
-from descant.loop.objective import Objective, views_of
+from descant.loop.objective import Objective, outputs_of
 from descant.loop.optimizer import build_optimizer
 from descant.loop.pulse import Beat, Pulse
 from descant.loop.ranks import Ranks
@@ -142,7 +142,7 @@ class Stepper:
         inputs = self._finished(batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
-        outputs = self.model(inputs, list(self.tasks), views_of(self.tasks, batch, inputs))
+        outputs = outputs_of(self.model, self.tasks, batch, inputs, self.ranks)
         losses = self.objective.losses(outputs, batch, inputs)
         means_K = losses.sums_K / self._counts_K
         self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for

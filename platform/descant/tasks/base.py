@@ -63,6 +63,8 @@ class Task:
 
     own_view: ClassVar[bool] = False
     """Whether it sees the inputs changed in a way of its own (``draw``, ``view``), which costs a pass of the trunk."""
+    pairs: ClassVar[bool] = False
+    """Whether it holds samples against each other by both views, the inputs as they are and its own (``contrast``)."""
 
     def __init__(
         self,
@@ -148,6 +150,19 @@ class Task:
     def view_target(self, inputs: Mapping[str, torch.Tensor], drawn: torch.Tensor) -> torch.Tensor:
         """Return the targets of a task with a view of its own, (B, …): what was drawn."""
         return drawn
+
+    def contrast(self, output: torch.Tensor, everyone: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """Return what loss and metrics read of a task with ``pairs``, (B, …): the outputs held against all others.
+
+        In training those of the global batch (of its micro-batches, where it has some), in an evaluation those of the
+        batch, which one rank computes alone.
+
+        Args:
+            output: of this rank's rows, for the inputs as they are and for its own view, (B, 2, …).
+            everyone: the same of all ranks' rows, (N, 2, …); gradients flow through it to all ranks.
+            others: which of these are of another sample than a row, and count, (B, N).
+        """
+        raise NotImplementedError
 
     def check_mirrored(self) -> None:
         """Raise a UserError when labels cannot follow an image that is mirrored; asked where an input mirrors.
