@@ -122,7 +122,8 @@ def scores(rank: int, world_size: int) -> Scores:
 def values_on(rank: int, world_size: int) -> tuple[Any, ...]:
     """All that ranks have to agree on, and this rank's bad samples."""
     found = scores(rank, world_size)
-    return found.values, found.samples, found.total, [one.key for one in found.bad]
+    values = {**found.values, "parts": found.part_losses["traits"]}
+    return values, found.samples, found.total, [one.key for one in found.bad]
 
 
 def values_and_norms(rank: int, world_size: int) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from descant.run.log import read_rows
 from support import check_ranks_and_a_resume, image_data_set, last_weights, mel_data_set
 
 MELS = ["run=inline", "inputs.mel.crop_frames=24", "trunk={name: bilstm, hidden: [8], dropout: 0}"]
-MELS += ["tasks.genre.dropout=0", "trainer.batch_size=16", "trainer.epochs=2", "trainer.log_steps=1"]
+MELS += [
+    "tasks.genre.dropout=0",
+    "trainer.batch_size=16",
+    "trainer.loader_workers=0",
+    "trainer.epochs=2",
+    "trainer.log_steps=1",
+]
 PLUGIN = "plugins=[descant_tasks.contrastive]"
 CONTRASTIVE = [PLUGIN, "tasks.contrastive={weight: 0.5, projection: 8, hidden: [16]}"]
 MAIN = "shade_beside_contrastive"
@@ -36,8 +42,8 @@ def test_it_teaches_on_ranks_and_after_a_resume_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_it_learns_to_tell_samples_apart(tmp_path: Path, precision: str) -> None:
     data = image_data_set(tmp_path / "data", train=64, validation=16)
-    settings = [f"data={data}", f"run.dir={tmp_path}", "run=inline", "inputs.image.size=24", PLUGIN]
-    settings += ["trunk={name: mlp, hidden: [32]}", "trainer.epochs=8", "optimizer.lr=0.01"]
+    settings = [f"data={data}", f"run.dir={tmp_path}", "run=inline", "inputs.image.size=24", "trainer.loader_workers=0"]
+    settings += ["trunk={name: mlp, hidden: [32]}", "trainer.epochs=8", "optimizer.lr=0.01", PLUGIN]
     settings += ["tasks.face_landmarks=null", f"tasks.{MAIN}.role=main"]
     settings += ["tasks.contrastive={weight: 1, crop: 0.8, strength: 0.1}", f"trainer.precision={precision}"]
     rows = [

@@ -147,7 +147,8 @@ class Experiment:
         groups: dict[Hashable, list[str]] = {}
         for name, task in self.tasks.items():
             key = task.fusion_key()
-            if key is not None:
+            stop = self.recipe.tasks[name].stop
+            if key is not None and (stop is None or stop.per is None):  # rows of one head that stop stay as they are
                 groups.setdefault((key, sharing.feature_key(name), self.recipe.tasks[name].gradient), []).append(name)
         return [group for group in groups.values() if len(group) > 1]
 

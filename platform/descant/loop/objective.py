@@ -6,7 +6,7 @@ Shapes: B samples, K tasks.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +26,13 @@ class TaskLosses:
         sums_K: per task, the sum of the losses of the samples that teach it; carries the gradient.
         finite: whether every loss is finite (a tensor, so that nothing waits for the device).
         together: by the tasks that were computed together, (B, tasks), detached, 0 where a sample does not teach one.
+        parts: of each task whose parts stop one by one the sum of each part's losses and how many they are, (2, P).
     """
 
     sums_K: Tensor
     finite: Tensor
     together: dict[tuple[str, ...], Tensor]
+    parts: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def per_sample(self) -> dict[str, Tensor]:
@@ -51,6 +53,11 @@ class Objective:
         self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
         self._known_places: dict[tuple[str, ...], Tensor] = {}
         self._keys = {name: task.fusion_key() for name, task in tasks.items()}
+        self._trains_P: dict[str, Tensor] = {}
+
+    def train_parts(self, parts: Mapping[str, Sequence[bool]], device: torch.device) -> None:
+        """Have only those parts add to the loss from now on; tasks that are not named have no parts of their own."""
+        self._trains_P = {name: torch.tensor(list(trains), device=device) for name, trains in parts.items()}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
         """Return the loss on a batch of each task that has an output; of the others it is 0.
@@ -58,13 +65,14 @@ class Objective:
         A task without a label in the batch gives 0 with its graph connected, so that all ranks reduce alike.
         """
         groups = self._together(outputs, batch)
-        parts = [self._masked(names, outputs, batch, inputs) for names in groups]
+        totals: dict[str, Tensor] = {}
+        columns = [self._masked(names, outputs, batch, inputs, totals) for names in groups]
         order = [name for names in groups for name in names]
         order += [name for name in self.tasks if name not in outputs]
-        sums = torch.cat([*(part.sum(0) for part in parts), torch.zeros(len(order), device=batch.valid.device)])
+        sums = torch.cat([*(column.sum(0) for column in columns), torch.zeros(len(order), device=batch.valid.device)])
         sums_K = sums[self._places(tuple(order), batch.valid.device)]
-        detached = {tuple(names): part.detach() for names, part in zip(groups, parts, strict=True)}
-        return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached)
+        detached = {tuple(names): column.detach() for names, column in zip(groups, columns, strict=True)}
+        return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached, totals)
 
     def _places(self, order: tuple[str, ...], device: torch.device) -> Tensor:
         """Return where each task stands in ``order``, (K,): made once, so that no step waits for the device."""
@@ -73,17 +81,30 @@ class Objective:
         return self._known_places[order]
 
     def _masked(
-        self, names: Sequence[str], outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]
+        self,
+        names: Sequence[str],
+        outputs: Mapping[str, Tensor],
+        batch: Batch,
+        inputs: Mapping[str, Tensor],
+        totals: dict[str, Tensor],
     ) -> Tensor:
-        """Return the losses of tasks that go together, 0 where a sample does not teach a task, (B, tasks)."""
-        losses_BG = self._losses_of(names, outputs, batch, inputs)
+        """Return the losses of tasks that go together, 0 where a sample does not teach a task, (B, tasks).
+
+        What the parts of a task cost goes into ``totals``.
+        """
+        if names[0] in self._trains_P:
+            (name,) = names
+            losses_B, totals[name] = _of_parts(self.tasks[name], self._trains_P[name], outputs[name], batch, inputs)
+            losses_BG = losses_B[:, None]
+        else:
+            losses_BG = self._losses_of(names, outputs, batch, inputs)
         return torch.where(torch.stack([batch.present[name] for name in names], 1), losses_BG, 0.0)
 
     def _together(self, outputs: Mapping[str, Tensor], batch: Batch) -> list[list[str]]:
         """Return the tasks with an output, those together whose losses are one function of alike outputs."""
         groups: dict[Hashable, list[str]] = {}
         for name in outputs:
-            key = None if batch.partner is not None else self._keys[name]
+            key = None if batch.partner is not None or name in self._trains_P else self._keys[name]
             groups.setdefault(("alone", name) if key is None else ("together", key), []).append(name)
         return list(groups.values())
 
@@ -115,6 +136,28 @@ def _loss(task: Task, output: Tensor, batch: Batch, inputs: Mapping[str, Tensor]
         return losses_B
     others_B = task.loss(output, target_of(task, batch.partner, inputs))
     return torch.where(batch.share_B == 1.0, losses_B, batch.share_B * losses_B + (1.0 - batch.share_B) * others_B)
+
+
+def _of_parts(
+    task: Task, trains_P: Tensor, output: Tensor, batch: Batch, inputs: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return each sample's loss over the parts that train, (B,), and the sums and counts of each part, (2, P).
+
+    A sample's loss is over the number of parts that it teaches, whether they train or not: what one part does to the
+    network does not hang on how many others do. A mixed sample has both labels in proportion.
+    """
+    own_B = torch.ones_like(batch.valid, dtype=torch.float32) if batch.share_B is None else batch.share_B
+    losses_B, totals_2P = torch.zeros_like(own_B), torch.zeros(2, len(trains_P), device=own_B.device)
+    for side, share_B in ((batch, own_B), (batch.partner, 1.0 - own_B)):
+        if side is None:
+            continue
+        losses_BP, known_BP = task.part_losses(output, target_of(task, side, inputs))
+        means_B = (losses_BP * trains_P).sum(1) / known_BP.sum(1).clamp(min=1)
+        losses_B = losses_B + torch.where(share_B > 0, share_B * means_B, 0.0)
+        counts_BP = known_BP & (batch.present[task.name] & (share_B > 0))[:, None]
+        both_2BP = torch.stack([losses_BP.detach(), torch.ones_like(losses_BP)]) * share_B[:, None]
+        totals_2P = totals_2P + torch.where(counts_BP, both_2BP, 0.0).sum(1)
+    return losses_B, totals_2P
 
 
 def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:

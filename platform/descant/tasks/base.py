@@ -66,6 +66,9 @@ class Task:
     pairs: ClassVar[bool] = False
     """Whether it holds samples against each other by both views, the inputs as they are and its own (``contrast``)."""
 
+    part: ClassVar[str | None] = None
+    """What each of its parts is called in a recipe (``stop.per``), where it has some that can stop one by one."""
+
     def __init__(
         self,
         name: str,
@@ -108,6 +111,15 @@ class Task:
     def metrics(self) -> dict[str, Metric]:
         """Return the metrics by name; the first is the one that chooses the best epoch of a main task."""
         return {name: self.metric_makers[name](self) for name in self._metric_names}
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The names of its parts, in the order of its outputs; metrics' details of them have the same names."""
+        return ()
+
+    def part_losses(self, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the loss of each part, (B, P), and which parts a sample teaches; ``loss`` is the mean over these."""
+        raise NotImplementedError
 
     def blank(self) -> np.ndarray:
         """Return the target of a sample without a label: any value of the right shape and type."""
