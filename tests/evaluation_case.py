@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
+import contrastive_case
 from batch_norm_case import every_kind
 from descant import BinaryAttributes, Classification, Reconstruction, Regression, Task
 from descant.data.batch import BadSample, Batch
@@ -18,6 +20,7 @@ from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
 from descant.schedules import Constant
 from descant.sharing import HardSharing
+from descant.tasks import Contrastive
 from descant.trunks import build_trunk
 
 SAMPLES, BATCH, VIEWS, FRAMES, BANDS = 45, 8, 2, 6, 5
@@ -45,9 +48,16 @@ INPUTS: dict[str, Input] = {"mel": MelInput("mel", FIELDS, crop_frames=FRAMES, b
 
 
 def tasks() -> dict[str, Task]:
-    """One task of each kind, and one that no sample teaches."""
+    """One task of each kind, one that holds samples against each other, and one that no sample teaches."""
     shapes = {"mel": (FRAMES, BANDS)}
-    kinds: dict[str, type[Task]] = {"genre": Genre, "age": Age, "traits": Traits, "back": Reconstruction, "never": Age}
+    kinds: dict[str, type[Task]] = {
+        "genre": Genre,
+        "age": Age,
+        "traits": Traits,
+        "back": Reconstruction,
+        "apart": Contrastive,
+    }
+    kinds["never"] = Age
     return {name: kind(name, FIELDS, shapes) for name, kind in kinds.items()}
 
 
@@ -82,7 +92,7 @@ def everything() -> dict[str, torch.Tensor]:
 def batches(rank: int, world_size: int) -> Iterator[Batch]:
     """This rank's batches."""
     data = everything()
-    order = EvaluationOrder(SAMPLES, BATCH, rank, world_size)
+    task, order = tasks()["apart"], EvaluationOrder(SAMPLES, BATCH, rank, world_size)
     for place in order.walk():
         rows = order.slice(*place).samples
         valid = data["valid"][rows]
@@ -93,10 +103,11 @@ def batches(rank: int, world_size: int) -> Iterator[Batch]:
             [str(row) for row in rows],
             {"mel": {"value": data["mel"][rows].flatten(0, 1)}},
             {**targets, "never": data["age"][rows]},
-            {**present, "back": valid, "never": torch.zeros(len(rows), dtype=torch.bool)},
+            {**present, "back": valid, "apart": valid, "never": torch.zeros(len(rows), dtype=torch.bool)},
             valid,
             VIEWS,
             bad,
+            drawn={"apart": torch.from_numpy(np.stack([task.draw(np.random.default_rng(row)) for row in rows]))},
         )
 
 
@@ -111,9 +122,14 @@ def scores(rank: int, world_size: int) -> Scores:
 def values_on(rank: int, world_size: int) -> tuple[Any, ...]:
     """All that ranks have to agree on, and this rank's bad samples."""
     found = scores(rank, world_size)
-    return found.values, found.samples, found.total, [one.key for one in found.bad]
+    values = {**found.values, "parts": found.part_losses["traits"]}
+    return values, found.samples, found.total, [one.key for one in found.bad]
 
 
 def values_and_norms(rank: int, world_size: int) -> dict[str, Any]:
-    """Return what the tests of evaluation and of normalisation compare between ranks."""
-    return {"scores": values_on(rank, world_size), "norms": every_kind(rank, world_size)}
+    """Return what the tests of evaluation, of normalisation and of contrastive tasks compare between ranks."""
+    return {
+        "scores": values_on(rank, world_size),
+        "norms": every_kind(rank, world_size),
+        "contrast": contrastive_case.steps(rank, world_size),
+    }

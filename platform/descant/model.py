@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from descant.heads.base import Head
 from descant.heads.fused import FusedHeads
 from descant.heads.mlp import LinearHead
 from descant.schedules import Constant, Schedule
@@ -68,6 +69,7 @@ class MultiTaskModel(nn.Module):
         inputs: Mapping[str, Tensor],
         tasks: Collection[str] | None = None,
         views: Mapping[str, Mapping[str, Tensor]] | None = None,
+        pairs: Collection[str] = (),
     ) -> dict[str, Tensor]:
         """Return the output of each of ``tasks`` (all by default), batch first.
 
@@ -75,10 +77,11 @@ class MultiTaskModel(nn.Module):
             inputs: by name, as all other tasks see them.
             tasks: whose outputs are wanted.
             views: by task, the inputs as it sees them.
+            pairs: of the tasks with views, those that are given both outputs side by side, (B, 2, …).
         """
         wanted = self.tasks if tasks is None else list(tasks)
         views = views or {}
-        plain = [name for name in wanted if name not in views]
+        plain = [name for name in wanted if name not in views or name in pairs]
         features = self.sharing(inputs, plain) if plain else {}
         outputs = {name: self.output(name, features[name]) for name in plain if name not in self._group}
         whole: dict[tuple[str, ...], Tensor] = {}
@@ -90,7 +93,8 @@ class MultiTaskModel(nn.Module):
                 whole[tuple(members)] = stacked
         for name in views:
             with self._not_tracking():
-                outputs[name] = self.output(name, self.sharing(views[name], [name])[name])
+                seen = self.output(name, self.sharing(views[name], [name])[name])
+            outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
         return Outputs({name: outputs[name] for name in wanted}, whole)
 
     @contextmanager
@@ -114,19 +118,32 @@ class MultiTaskModel(nn.Module):
         output: Tensor = self.heads[task](gated)
         return output
 
-    def head_state(self, task: str) -> dict[str, Tensor]:
-        """Return copies of the weights of a task's head, on the CPU."""
+    def head_state(self, task: str, row: int | None = None) -> dict[str, Tensor]:
+        """Return copies of the weights of a task's head, or of one row of its outputs alone, on the CPU."""
         head = self._fused_head(task)
-        state = self.heads[task].state_dict() if head is None else head.state_of(task)
+        if row is not None:
+            state = {name: value[row] for name, value in self.head_rows(task).items()}
+        else:
+            state = self.heads[task].state_dict() if head is None else head.state_of(task)
         return {name: value.detach().cpu().clone() for name, value in state.items()}
 
-    def load_head_state(self, task: str, state: Mapping[str, Tensor]) -> None:
+    @torch.no_grad()
+    def load_head_state(self, task: str, state: Mapping[str, Tensor], row: int | None = None) -> None:
         """Put back what ``head_state`` gave."""
         head = self._fused_head(task)
-        if head is None:
+        if row is not None:
+            for name, value in self.head_rows(task).items():
+                value[row].copy_(state[name])
+        elif head is None:
             self.heads[task].load_state_dict(dict(state))
         else:
             head.load_state_of(task, state)
+
+    def head_rows(self, task: str) -> dict[str, nn.Parameter]:
+        """Return the weights of a task's head that have a row for each of its outputs; none where there are no such."""
+        head = self.heads[task]
+        layer = head.rows if isinstance(head, Head) else None
+        return {} if layer is None else dict(layer.named_parameters())
 
     def _fused_head(self, task: str) -> FusedHeads | None:
         if task not in self._group:

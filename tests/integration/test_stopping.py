@@ -36,6 +36,19 @@ class Watch(StopRule):
     reads_alignment = True
     def measure(self, curves):
         return curves.alignment[-1]
+
+import torch
+from descant import register_head
+from descant.heads.mlp import LinearHead
+from descant.loop.rehearsal import ROWS
+
+@register_head("only_bf16")
+class OnlyBf16(LinearHead):
+    \"\"\"Trains in mixed precision only; a rehearsal does not train.\"\"\"
+    def forward(self, input):
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        assert not self.training or len(input) <= ROWS or torch.is_autocast_enabled(device)
+        return super().forward(input)
 """
 SMALL = ["run=inline", "inputs.mel.crop_frames=24", "inputs.mel.views=1"]
 SMALL += ["trunk={name: bilstm, hidden: [8], dropout: 0}"]
@@ -144,6 +157,19 @@ def test_a_run_that_goes_on_decides_as_one_that_never_stopped(overrides: list[st
         assert rows(stopped, metric, split) == rows(whole, metric, split)
     for name, value in last_weights(whole).items():
         assert torch.equal(last_weights(stopped)[name], value), name
+
+
+def test_in_bf16_what_remains_trains_on_in_bf16(overrides: list[str]) -> None:
+    """The head of the main task refuses to train in any other precision."""
+    settings = [*overrides, "trainer.loader_workers=0", "trainer.epochs=2", "trainer.precision=bf16"]
+    settings += [f"{STOP}={{rule: after, evaluations: 1}}", "tasks.genre={role: main, head: only_bf16}"]
+    runs = train_on_ranks("genre_reconstruction", settings, (1, 2))
+    unwrapped = train("genre_reconstruction", settings).folder  # by accelerate: one process that joined no others
+    for run in (*runs.values(), unwrapped):
+        assert rows(run, "active") == [(0, 0.0), (1, 0.0)] and [epoch for epoch, _ in rows(run, "loss")] == [0]
+    for name, value in last_weights(runs[1]).items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(last_weights(runs[2])[name], value, rtol=0.1, atol=0.02, msg=name)
 
 
 def test_ranks_decide_alike_and_learn_what_one_does(overrides: list[str]) -> None:

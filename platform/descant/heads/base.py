@@ -29,6 +29,11 @@ class Head(nn.Module):
     reads: ClassVar[str | None] = None
     needs: ClassVar[str] = "another feature"
 
+    @property
+    def rows(self) -> nn.Linear | None:
+        """The layer that makes each output from a row of weights of its own, None where there is none."""
+        return None
+
     @classmethod
     def takes(cls, feature: Shape, shape: Shape) -> bool:
         """Return whether outputs of ``shape`` can be made from features of shape ``feature``."""

@@ -46,6 +46,11 @@ class MLPHead(Head, nn.Sequential):
         layers = perceptron(width, math.prod(shape), hidden, dropout)
         super().__init__(*averaging[len(feature)], *layers, *folded(shape))
 
+    @property
+    def rows(self) -> nn.Linear | None:
+        """The last layer."""
+        return next(layer for layer in reversed(list(self)) if isinstance(layer, nn.Linear))
+
     @classmethod
     def takes(cls, feature: Shape, shape: Shape) -> bool:
         """Return whether the feature can be averaged to a vector."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn import functional as distributed
 
 from descant.loop.ranks import Ranks
 
@@ -73,12 +72,12 @@ class GlobalBatchNorm(nn.Module):
         positions = flat_BCX.shape[2]
         sums_C = torch.where(counts_B11, flat_BCX, 0.0).sum((0, 2))
         count = counts_B11.sum().reshape(1).float() * positions
-        sums = self._sum_over_ranks(torch.cat([sums_C, count]))
+        sums = self._ranks.sum_with_gradient(torch.cat([sums_C, count]))
         total = sums[-1].detach()
         mean_C = sums[:-1] / total.clamp(min=1)
         # A second pass over the deviations is as exact as one rank's own; sums of squares would cancel.
         deviations_BCX = torch.where(counts_B11, flat_BCX - mean_C[:, None], 0.0)
-        variance_C = self._sum_over_ranks(deviations_BCX.square().sum((0, 2))) / total.clamp(min=1)
+        variance_C = self._ranks.sum_with_gradient(deviations_BCX.square().sum((0, 2))) / total.clamp(min=1)
         self._track(mean_C, variance_C, total)
         return mean_C, variance_C
 
@@ -92,15 +91,6 @@ class GlobalBatchNorm(nn.Module):
                 f"a batch normalisation sees {rows} rows of {len(self.valid_B)} samples: batch rows must stay together"
             )
         return self.valid_B.repeat_interleave(rows // len(self.valid_B))[:, None, None]
-
-    def _sum_over_ranks(self, values: Tensor) -> Tensor:
-        """Sum over the ranks; the gradient is summed over them on the way back."""
-        if self._ranks.world_size == 1:
-            return values
-        # The default group is bound when torch is imported, which may be before this process joined one.
-        group = torch.distributed.group.WORLD
-        summed: Tensor = distributed.all_reduce(values, group=group)  # type: ignore[no-untyped-call]
-        return summed
 
     @torch.no_grad()
     def _track(self, mean_C: Tensor, variance_C: Tensor, total: Tensor) -> None:

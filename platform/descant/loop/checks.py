@@ -13,6 +13,7 @@ from descant.loop.experiment import Experiment
 from descant.loop.optimizer import build_optimizer
 from descant.loop.ranks import Ranks
 from descant.loop.rehearsal import rehearse
+from descant.model import MultiTaskModel
 from descant.recipe import parse_recipe
 from descant.run.folder import RunFolder
 
@@ -35,6 +36,7 @@ def check(experiment: Experiment) -> None:
     norms = globalise(model, Ranks())
     for norm in norms:
         norm.valid_B = torch.tensor([True, False])  # as in a batch with a sample that cannot be read
+    _check_parts(experiment, model)
     unreached = rehearse(model, experiment.inputs, experiment.tasks)
     if norms and recipe.trainer.micro_batch is not None:
         logger.warning(
@@ -46,6 +48,34 @@ def check(experiment: Experiment) -> None:
         more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
         logger.warning("no task's gradient reaches %s%s: they stay as they start", ", ".join(unreached[:3]), more)
     build_optimizer(recipe.optimizer, model.parameters())
+
+
+def _check_parts(experiment: Experiment, model: MultiTaskModel) -> None:
+    """Refuse stop rules for parts of a task that it does not have, or that cannot stay as they are one by one."""
+    for name, rule in experiment.stop_rules.items():
+        stop, task = experiment.recipe.tasks[name].stop, experiment.tasks[name]
+        if stop is None or stop.per is None:
+            continue
+        where = f"tasks.{name}.stop"
+        if stop.per != task.part:
+            allowed = "the task stops as a whole: take it out" if task.part is None else f"allowed is {task.part!r}"
+            raise UserError(f"{where}.per is {stop.per!r}, but {allowed}")
+        if rule.reads_alignment:
+            raise UserError(
+                f"{where} asks the rule {stop.rule.name!r} for each {stop.per}, but gradients are compared by task: "
+                f"take 'per' out, or another rule"
+            )
+        rows, weights = model.head_rows(name), list(model.heads[name].parameters())
+        if not rows:
+            raise UserError(
+                f"{where} stops each {stop.per} by itself, but the head of the task has no row of weights for each: "
+                f"take 'per' out, or the head 'linear' or 'mlp'"
+            )
+        if stop.action == "restore" and len(rows) < len(weights):
+            raise UserError(
+                f"{where} would put back the head of each {stop.per}, but hidden layers are of all of them: "
+                f"set action=freeze, or take the head 'linear'"
+            )
 
 
 def _check_data(experiment: Experiment) -> None:

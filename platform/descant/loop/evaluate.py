@@ -20,11 +20,13 @@ from descant.inputs import Input
 from descant.loop.batches import BatchMaker
 from descant.loop.experiment import Experiment
 from descant.loop.loader import load_batches
-from descant.loop.objective import target_of, views_of
+from descant.loop.objective import outputs_of, target_of
 from descant.loop.ranks import Ranks
 from descant.tasks import Metric, Task
+from descant.tasks.metrics import divided, named
 
 PICTURES = 4
+_PARTS = "loss of each part"  # among the names of metrics
 _MOST_ROWS = 256  # of one forward pass, views counted
 
 
@@ -39,6 +41,7 @@ class Scores:
         bad: what could not be used, as this rank saw it.
         chances: per task, what a constant answer reaches on these samples, for metrics that can say so.
         details: per task and metric, what the metric is made of, by name: of each attribute or point, along a curve.
+        part_losses: per task with parts, the loss of each by name.
         pictures: per task that gives an input back, this rank's first (targets, outputs), (P, *shape).
     """
 
@@ -49,6 +52,7 @@ class Scores:
     pictures: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     chances: dict[str, dict[str, float]] = field(default_factory=dict)
     details: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    part_losses: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class _Sums:
@@ -57,7 +61,7 @@ class _Sums:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.metrics: dict[str, Metric] = task.metrics()
-        self.rows: dict[str, list[np.ndarray]] = {"loss": [], **{name: [] for name in self.metrics}}
+        self.rows: dict[str, list[np.ndarray]] = {"loss": [], _PARTS: [], **{name: [] for name in self.metrics}}
 
     def add(self, output: Tensor, target: Tensor, present_B: Tensor, views: int) -> None:
         """Add one batch; outputs (and targets that are inputs) hold the views of a sample side by side."""
@@ -68,6 +72,8 @@ class _Sums:
         losses_BV = self.task.loss(output, target_view).reshape(-1, views).double()
         losses_B = losses_BV.mean(1)[rows]
         self.rows["loss"].append(np.asarray([float(losses_B.sum()), len(rows)]))
+        if self.task.parts:
+            self._add_parts(*self.task.part_losses(output, target_view), rows, views)
         prediction = self.task.predict(output)
         if len(target) != len(output):
             prediction = prediction.reshape(-1, views, *prediction.shape[1:]).mean(1)[rows]
@@ -79,11 +85,17 @@ class _Sums:
             statistics_BS = metric.statistics(prediction, target)
             self.rows[name].append(statistics_BS.double().sum(0).cpu().numpy())
 
+    def _add_parts(self, losses_BP: Tensor, known_BP: Tensor, rows: Tensor, views: int) -> None:
+        """Add the sums of each part's losses, the mean over the views of a sample, and how many samples teach it."""
+        both_B2P = torch.stack([losses_BP * known_BP, known_BP], 1).double()
+        both = both_B2P.reshape(-1, views, *both_B2P.shape[1:]).mean(1)
+        self.rows[_PARTS].append(both[rows].sum(0).flatten().cpu().numpy())
+
     def values(self, ranks: Ranks) -> _Values:
         """Return what the sums over all ranks say."""
         gathered = [rows for rows in ranks.gather(self.rows) if isinstance(rows, dict)]
         totals = {name: _exact_sum([row for rows in gathered for row in rows[name]]) for name in self.rows}
-        loss = totals.pop("loss")
+        loss, parts = totals.pop("loss"), totals.pop(_PARTS)
         chances = {
             name: metric.chance_of(totals[name])
             for name, metric in self.metrics.items()
@@ -97,17 +109,20 @@ class _Sums:
         values = {"loss": float(loss[0] / loss[1]) if loss.size and loss[1] else math.nan}
         for name, sums in totals.items():
             values[name] = self.metrics[name].value(sums) if sums.size else math.nan
-        return _Values(values, int(loss[1]) if loss.size else 0, chances, details)
+        losses_P = divided(*parts.reshape(2, -1)) if parts.size else np.full(len(self.task.parts), np.nan)
+        samples, part_losses = int(loss[1]) if loss.size else 0, named(self.task.parts, losses_P)
+        return _Values(values, samples, chances, details, part_losses)
 
 
 @dataclass(frozen=True)
 class _Values:
-    """One task's loss and metrics, its number of samples, chances and details: see ``Scores``."""
+    """One task's loss and metrics, its number of samples, chances, details and losses of parts: see ``Scores``."""
 
     values: dict[str, float]
     samples: int
     chances: dict[str, float]
     details: dict[str, dict[str, float]]
+    part_losses: dict[str, float]
 
 
 def evaluate_split(
@@ -152,6 +167,7 @@ def evaluate(
         samples={name: of.samples for name, of in found.items()},
         chances={name: of.chances for name, of in found.items()},
         details={name: of.details for name, of in found.items()},
+        part_losses={name: of.part_losses for name, of in found.items() if of.part_losses},
         total=sum(int(count) for count in ranks.gather(seen.readable) if isinstance(count, int)),
         bad=seen.bad,
         pictures=seen.pictures,
@@ -178,7 +194,7 @@ def _add_batch(
     seen.bad += batch.bad
     seen.readable += int(batch.valid.sum())
     ready = {name: inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
-    outputs = model(ready, list(tasks), views_of(tasks, batch, ready))
+    outputs = outputs_of(model, tasks, batch, ready, Ranks())  # as one rank alone would compute it
     for name, task in tasks.items():
         target = target_of(task, batch, ready)
         sums[name].add(outputs[name], target, batch.present[name], batch.views)

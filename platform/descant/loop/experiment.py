@@ -145,7 +145,12 @@ class Experiment:
 
     def _groups(self, sharing: Sharing) -> list[tuple[str, ...]]:
         """Return the tasks whose heads become one matrix product: as many as go together."""
-        groups = together(self.tasks, lambda name: (sharing.feature_key(name), self.recipe.tasks[name].gradient))
+        whole = {}
+        for name, task in self.tasks.items():
+            stop = self.recipe.tasks[name].stop
+            if stop is None or stop.per is None:  # rows of one head that stop stay as they are
+                whole[name] = task
+        groups = together(whole, lambda name: (sharing.feature_key(name), self.recipe.tasks[name].gradient))
         return [group for group in groups if len(group) > 1]
 
     def only(self, names: Collection[str]) -> Experiment:

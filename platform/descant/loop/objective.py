@@ -5,14 +5,15 @@ Shapes: B samples, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from descant.balance import LossBalancer
 from descant.data.batch import Batch
+from descant.loop.ranks import Ranks
 from descant.schedules import Schedule
 from descant.tasks.base import Task, together
 
@@ -25,11 +26,13 @@ class TaskLosses:
         sums_K: per task, the sum of the losses of the samples that teach it; carries the gradient.
         finite: whether every loss is finite (a tensor, so that nothing waits for the device).
         together: by the tasks that were computed together, (B, tasks), detached, 0 where a sample does not teach one.
+        parts: of each task whose parts stop one by one the sum of each part's losses and how many they are, (2, P).
     """
 
     sums_K: Tensor
     finite: Tensor
     together: dict[tuple[str, ...], Tensor]
+    parts: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def per_sample(self) -> dict[str, Tensor]:
@@ -50,6 +53,12 @@ class Objective:
         self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
         self._known_places: dict[tuple[str, ...], Tensor] = {}
         self._known_groups: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        self._trains_P: dict[str, Tensor] = {}
+
+    def train_parts(self, parts: Mapping[str, Sequence[bool]], device: torch.device) -> None:
+        """Have only those parts add to the loss from now on; tasks that are not named have no parts of their own."""
+        self._trains_P = {name: torch.tensor(list(trains), device=device) for name, trains in parts.items()}
+        self._known_groups.clear()
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
         """Return the loss on a batch of each task that has an output; of the others it is 0.
@@ -57,18 +66,18 @@ class Objective:
         A task without a label in the batch gives 0 with its graph connected, so that all ranks reduce alike.
         """
         groups = self._together(outputs, batch)
-        parts = [self._masked(names, outputs, batch, inputs) for names in groups]
+        totals: dict[str, Tensor] = {}
+        columns = [self._masked(names, outputs, batch, inputs, totals) for names in groups]
         absent = [name for name in self.tasks if name not in outputs]
         order = [*(name for names in groups for name in names), *absent]
-        sums = [
-            *(part.sum(0) for part in parts),
-            *([torch.zeros(len(absent), device=batch.valid.device)] * any(absent)),
-        ]
+        sums = [column.sum(0) for column in columns]
+        if absent:
+            sums.append(torch.zeros(len(absent), device=batch.valid.device))
         sums_K = sums[0] if len(sums) == 1 else torch.cat(sums)
         if order != list(self.tasks):
             sums_K = sums_K[self._places(tuple(order), batch.valid.device)]
-        detached = {names: part.detach() for names, part in zip(groups, parts, strict=True)}
-        return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached)
+        detached = {names: column.detach() for names, column in zip(groups, columns, strict=True)}
+        return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached, totals)
 
     def _places(self, order: tuple[str, ...], device: torch.device) -> Tensor:
         """Return where each task stands in ``order``, (K,): made once, so that no step waits for the device."""
@@ -77,11 +86,23 @@ class Objective:
         return self._known_places[order]
 
     def _masked(
-        self, names: tuple[str, ...], outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]
+        self,
+        names: tuple[str, ...],
+        outputs: Mapping[str, Tensor],
+        batch: Batch,
+        inputs: Mapping[str, Tensor],
+        totals: dict[str, Tensor],
     ) -> Tensor:
-        """Return the losses of tasks that go together, 0 where a sample does not teach a task, (B, tasks)."""
-        if len(names) == 1:
-            losses_BG, present_BG = self._of_one(names[0], outputs, batch, inputs), batch.present[names[0]][:, None]
+        """Return the losses of tasks that go together, 0 where a sample does not teach a task, (B, tasks).
+
+        What the parts of a task cost goes into ``totals``.
+        """
+        name = names[0]
+        if name in self._trains_P:
+            losses_B, totals[name] = _of_parts(self.tasks[name], self._trains_P[name], outputs[name], batch, inputs)
+            losses_BG, present_BG = losses_B[:, None], batch.present[name][:, None]
+        elif len(names) == 1:
+            losses_BG, present_BG = self._of_one(name, outputs, batch, inputs), batch.present[name][:, None]
         else:
             target_BG, present_BG = batch.labels(names)
             losses_BG = self._of_several(names, outputs, target_BG)
@@ -93,7 +114,8 @@ class Objective:
         if batch.partner is not None:  # a mixed sample has two targets
             return [(name,) for name in names]
         if names not in self._known_groups:
-            self._known_groups[names] = together({name: self.tasks[name] for name in names})
+            groups = together({name: self.tasks[name] for name in names if name not in self._trains_P})
+            self._known_groups[names] = [*groups, *((name,) for name in names if name in self._trains_P)]
         return self._known_groups[names]
 
     def _of_one(self, name: str, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -125,6 +147,28 @@ def _loss(task: Task, output: Tensor, batch: Batch, inputs: Mapping[str, Tensor]
     return torch.where(batch.share_B == 1.0, losses_B, batch.share_B * losses_B + (1.0 - batch.share_B) * others_B)
 
 
+def _of_parts(
+    task: Task, trains_P: Tensor, output: Tensor, batch: Batch, inputs: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return each sample's loss over the parts that train, (B,), and the sums and counts of each part, (2, P).
+
+    A sample's loss is over the number of parts that it teaches, whether they train or not: what one part does to the
+    network does not hang on how many others do. A mixed sample has both labels in proportion.
+    """
+    own_B = torch.ones_like(batch.valid, dtype=torch.float32) if batch.share_B is None else batch.share_B
+    losses_B, totals_2P = torch.zeros_like(own_B), torch.zeros(2, len(trains_P), device=own_B.device)
+    for side, share_B in ((batch, own_B), (batch.partner, 1.0 - own_B)):
+        if side is None:
+            continue
+        losses_BP, known_BP = task.part_losses(output, target_of(task, side, inputs))
+        means_B = (losses_BP * trains_P).sum(1) / known_BP.sum(1).clamp(min=1)
+        losses_B = losses_B + torch.where(share_B > 0, share_B * means_B, 0.0)
+        counts_BP = known_BP & (batch.present[task.name] & (share_B > 0))[:, None]
+        both_2BP = torch.stack([losses_BP.detach(), torch.ones_like(losses_BP)]) * share_B[:, None]
+        totals_2P = totals_2P + torch.where(counts_BP, both_2BP, 0.0).sum(1)
+    return losses_B, totals_2P
+
+
 def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
     """Return a task's target: of its own view, an input for tasks that give it back, else the stacked labels."""
     if task.own_view:
@@ -132,9 +176,33 @@ def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
     return inputs[task.input] if task.label is None and task.input is not None else batch.targets[task.name]
 
 
-def views_of(tasks: Mapping[str, Task], batch: Batch, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Return the inputs as each of those tasks sees them that make a view of their own."""
-    return {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
+def outputs_of(
+    model: nn.Module, tasks: Mapping[str, Task], batch: Batch, inputs: Mapping[str, Tensor], ranks: Ranks
+) -> Mapping[str, Tensor]:
+    """Return the model's output for each of ``tasks``, which sees the inputs as it wants to.
+
+    Args:
+        model: a ``MultiTaskModel``, which may be wrapped for several ranks.
+        tasks: by name.
+        batch: this rank's rows.
+        inputs: by name, as the trunk takes them.
+        ranks: whose rows go together in tasks that hold samples against each other; all of them call it.
+    """
+    views = {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
+    pairs = [name for name, task in tasks.items() if task.pairs]
+    outputs: dict[str, Tensor] = model(inputs, list(tasks), views, pairs)
+    for name in pairs:
+        outputs[name] = contrasted(tasks[name], outputs[name], batch.present[name], batch.views, ranks)
+    return outputs
+
+
+def contrasted(task: Task, output: Tensor, present_B: Tensor, views: int, ranks: Ranks) -> Tensor:
+    """Return a task's outputs held against those of all ranks; each sample has ``views`` rows side by side."""
+    counts_N = ranks.rows_of_all(present_B.float()) > 0
+    own_B = torch.arange(len(present_B), device=present_B.device) + ranks.rank * len(present_B)
+    others_BN = counts_N & (torch.arange(len(counts_N), device=present_B.device) != own_B[:, None])
+    others = others_BN.repeat_interleave(views, 0).repeat_interleave(views, 1)
+    return task.contrast(output, ranks.rows_of_all(output), others)
 
 
 def _drawn(task: Task, batch: Batch) -> Tensor:

@@ -31,6 +31,28 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
+    def sum_with_gradient(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum of ``values`` over all ranks; on the way back gradients are summed over them too."""
+        if self.world_size == 1:
+            return values
+        import torch.distributed as dist
+        from torch.distributed.nn import functional
+
+        # The default group is bound when torch is imported, which may be before this process joined one.
+        summed: torch.Tensor = functional.all_reduce(values, group=dist.group.WORLD)  # type: ignore[no-untyped-call]
+        return summed
+
+    def rows_of_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return every rank's rows, by rank; the gradient of each rank's loss flows back to the rank that they are of.
+
+        All ranks have equally many.
+        """
+        if self.world_size == 1:
+            return rows
+        placed = rows.new_zeros(self.world_size, *rows.shape)
+        placed[self.rank] = rows
+        return self.sum_with_gradient(placed).flatten(0, 1)
+
     def gather(self, value: object) -> list[object]:
         """Return every rank's picklable ``value``, by rank; for rare, small things: it blocks."""
         if self.world_size == 1:

@@ -11,13 +11,14 @@ from typing import Any
 from torch import Tensor
 
 from descant.data.order import TrainingOrder
+from descant.loop.courses import Decision
 from descant.loop.evaluate import Scores
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Reading
 from descant.loop.pictures import pairs, save_picture
 from descant.loop.progress import Best, Progress
 from descant.loop.quarantine import unique_rows
-from descant.loop.stopping import Decision, Stopping
+from descant.loop.stopping import Stopping
 from descant.run.environment import write_environment
 from descant.run.folder import RunFolder
 from descant.run.log import MetricsLog, Row
@@ -53,13 +54,13 @@ class Record:
         self._chances: dict[str, dict[str, float]] = {}
         self._started_s = time.monotonic()
         self._earlier_s = progress.train_s
-        self._stopped: dict[str, dict[str, Any] | None] = {}
+        self._stopped: dict[str, dict[str, Any]] = {}
         if self._log is not None:
             self._starts = write_environment(folder, progress.step, world_size, experiment.recipe.seed)
 
     def start(self, progress: Progress, steps: int, order: TrainingOrder, stopping: Stopping) -> None:
         """Note how long the run will be, which is what a progress bar needs, and what has stopped already."""
-        self._stopped = {name: stopping.stopped(name) for name in self.experiment.tasks}
+        self._note_stopped(stopping)
         self._order = order
         self._rows(progress, progress.epoch, {"steps": float(steps), "batches": float(order.batches)})
 
@@ -77,8 +78,8 @@ class Record:
         if gradient_norm is not None:
             numbers["gradient_norm"] = float(gradient_norm)
         self._rows(progress, epoch, numbers)
-        for task, (loss, samples) in reading.losses.items():
-            self._row("train", task, "loss", loss, samples)
+        for name, (loss, samples) in (*reading.losses.items(), *reading.parts.items()):
+            self._row("train", name, "loss", loss, round(samples))
         self._flush()
 
     def evaluation(self, step: int, epoch: int, split: str, scores: Scores) -> None:
@@ -99,17 +100,18 @@ class Record:
         self._flush()
 
     def decisions(self, decisions: Sequence[Decision], stopping: Stopping) -> None:
-        """Note what stop rules said after the evaluation noted last, and which of their tasks train on."""
-        active = stopping.active
-        self._stopped = {name: stopping.stopped(name) for name in self.experiment.tasks}
+        """Note what stop rules said after the evaluation noted last, and what trains on."""
+        self._note_stopped(stopping)
+        for task in stopping.parts:
+            self._row("train", task, "active", float(task in stopping.active))
         for decision in decisions:
-            numbers = {"active": float(decision.task in active)}
+            numbers = {"active": float(stopping.trains(decision.name))}
             if decision.measure is not None:
                 numbers |= {"stop_measure": decision.measure, "stop_threshold": decision.threshold}
             if not math.isnan(decision.alignment):
                 numbers["alignment"] = decision.alignment
             for metric, value in numbers.items():
-                self._row("train", decision.task, metric, value)
+                self._row("train", decision.name, metric, value)
         self._flush()
 
     def count_time(self, progress: Progress) -> None:
@@ -173,8 +175,15 @@ class Record:
             "chance": {metric: made.chance for metric, made in metrics.items() if made.chance is not None}
             | _plain(self._chances.get(name, {})),
             "directions": {"loss": "min", **{metric: made.direction for metric, made in metrics.items()}},
-            "stopped": self._stopped.get(name),
+            **self._stopped.get(name, {"stopped": None}),
         }
+
+    def _note_stopped(self, stopping: Stopping) -> None:
+        """Keep what the summary says of tasks that have stopped, and of parts that may stop one by one."""
+        for name in self.experiment.tasks:
+            parts = stopping.stopped_parts(name)
+            also = {} if parts is None else {"stopped_parts": parts}
+            self._stopped[name] = {"stopped": stopping.stopped(name), **also}
 
     def _picture(self, name: str, split: str, targets: Tensor, outputs: Tensor) -> None:
         task = self.experiment.tasks[name]

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from descant.errors import UserError
 from descant.inputs import Input
+from descant.loop.objective import contrasted
+from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
 from descant.tasks import Task
 
@@ -87,7 +89,10 @@ def _seen(model: MultiTaskModel, task: Task, ready: Mapping[str, Tensor]) -> tup
         seen = task.view(ready, drawn)
         target = task.view_target(ready, drawn)
     with _sentence(f"the trunk or head does not take the inputs as the task {task.name!r} sees them"):
-        output = model(ready, [task.name], {task.name: seen})[task.name]
+        output = model(ready, [task.name], {task.name: seen}, [task.name] if task.pairs else [])[task.name]
+    if task.pairs:
+        with _sentence(f"the task {task.name!r} cannot hold outputs of shape {_shape(output)} against each other"):
+            output = contrasted(task, output, torch.ones(ROWS, dtype=torch.bool, device=device), 1, Ranks())
     return output, target
 
 

@@ -5,7 +5,7 @@ Shapes: B samples of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -18,7 +18,7 @@ from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Meter
-from descant.loop.objective import Objective, views_of
+from descant.loop.objective import Objective, outputs_of
 from descant.loop.optimizer import build_optimizer
 from descant.loop.pulse import Beat, Pulse
 from descant.loop.ranks import Ranks
@@ -51,6 +51,7 @@ class Stepper:
         self.module, self.objective, self.inputs = model, objective, experiment.inputs
         self.settings, self.ranks, self.pulse, self.meter = experiment.recipe.trainer, ranks, pulse, meter
         self.tasks = dict(experiment.tasks)
+        self._stopped_rows: dict[str, list[int]] = {}
         self.cosines: dict[str, float] = {}
         rehearse(model, self.inputs, experiment.tasks)
         self._trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -67,15 +68,25 @@ class Stepper:
         A step then computes nothing for the others. Every rank calls it at the same step.
         """
         self.tasks = {name: self.objective.tasks[name] for name in tasks}
-        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        self.model = self.module
-        self.accelerator.free_memory()  # of the wrapper that waits for the gradients of all ranks: it is made anew
+        is_wrapped = self.model is not self.module  # one process alone is not: what makes it bf16 then stays
+        if is_wrapped:
+            self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+            self.model = self.module
+            self.accelerator.free_memory()  # of the wrapper that waits for the gradients of all ranks: it is made anew
         for parameter in self._trainable:
             parameter.requires_grad_(True)
         for norm in self.norms:
             norm.valid_B = None
         rehearse(self.module, self.inputs, self.tasks, self.device)
-        self.model = self.accelerator.prepare_model(self.module)
+        if is_wrapped:
+            self.model = self.accelerator.prepare_model(self.module)
+
+    def train_parts(self, parts: Mapping[str, Mapping[str, bool]]) -> None:
+        """Train only these parts of tasks from now on: the others' rows of weights stay as they are."""
+        trains = {task: list(each.values()) for task, each in parts.items()}
+        self.objective.train_parts(trains, self.device)
+        stopped = {task: [row for row, goes_on in enumerate(each) if not goes_on] for task, each in trains.items()}
+        self._stopped_rows = {task: rows for task, rows in stopped.items() if rows}
 
     def take(self, step: int, whole: Batch, beat: Beat, recipe_weights_K: Tensor, compare: Sequence[str] = ()) -> None:
         """Leave the gradients of one global batch in the parameters.
@@ -122,19 +133,26 @@ class Stepper:
 
     @contextmanager
     def _leaving_alone(self, tasks: Collection[str]) -> Iterator[None]:
-        """Keep the optimizer from moving these tasks' part of fused heads: it would, by momentum."""
+        """Keep the optimizer from moving fused heads of these tasks, and parts that have stopped: momentum would."""
         kept: list[tuple[Tensor, list[int], Tensor]] = []
-        for fused in self.module.fused:
-            assert isinstance(fused, FusedHeads)
-            rows = [row for row, name in enumerate(fused.tasks) if name in tasks]
-            for parameter in (fused.weight_KOF, fused.bias_KO) if rows else ():
-                state = self.optimizer.state.get(parameter, {}).values()
-                moving = [value for value in state if isinstance(value, Tensor) and value.shape == parameter.shape]
-                kept += [(value, rows, value.detach()[rows].clone()) for value in (parameter, *moving)]
+        for parameter, rows in self._rows_of(tasks):
+            state = self.optimizer.state.get(parameter, {}).values()
+            moving = [value for value in state if isinstance(value, Tensor) and value.shape == parameter.shape]
+            kept += [(value, rows, value.detach()[rows].clone()) for value in (parameter, *moving)]
         yield
         with torch.no_grad():
             for value, rows, before in kept:
                 value[rows] = before
+
+    def _rows_of(self, tasks: Collection[str]) -> Iterator[tuple[Tensor, list[int]]]:
+        """Yield weights, and the rows of them that are these tasks' fused heads, or of parts that have stopped."""
+        for fused in self.module.fused:
+            assert isinstance(fused, FusedHeads)
+            rows = [row for row, name in enumerate(fused.tasks) if name in tasks]
+            if rows:
+                yield from ((fused.weight_KOF, rows), (fused.bias_KO, rows))
+        for task, rows in self._stopped_rows.items():
+            yield from ((parameter, rows) for parameter in self.module.head_rows(task).values())
 
     def _micro_batch(self, step: int, batch: Batch, beat: Beat, recipe_weights_K: Tensor, last: bool) -> None:
         every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it
@@ -142,7 +160,7 @@ class Stepper:
         inputs = self._finished(batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
-        outputs = self.model(inputs, list(self.tasks), views_of(self.tasks, batch, inputs))
+        outputs = outputs_of(self.model, self.tasks, batch, inputs, self.ranks)
         losses = self.objective.losses(outputs, batch, inputs)
         means_K = losses.sums_K / self._counts_K
         self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for

@@ -1,4 +1,4 @@
-"""Task-wise early stopping: when the rules are asked, what stopping does, and when it is taken back.
+"""Early stopping by task, or by part of a task: when rules are asked, what stopping does, and when it is taken back.
 
 Decided after each evaluation, by the first rank for all; what it is decided from is in the checkpoints.
 """
@@ -6,12 +6,11 @@ Decided after each evaluation, by the first rank for all; what it is decided fro
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from torch import Tensor
-
+from descant.loop.courses import Course, Decision, Mean, Subject
 from descant.loop.evaluate import Scores
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
@@ -19,66 +18,8 @@ from descant.model import MultiTaskModel
 from descant.stopping import Curves, StopRule
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What a rule said of a task after an evaluation.
-
-    Attributes:
-        task: its name.
-        measure: what the rule goes by, None where it is too early to tell or the task is stopped.
-        threshold: above which the task stops.
-        alignment: the mean cosine with the main task's gradient since the evaluation before, NaN without.
-        stops: whether the task stops now.
-        revives: whether it is taken up again.
-    """
-
-    task: str
-    measure: float | None = None
-    threshold: float = math.inf
-    alignment: float = math.nan
-    stops: bool = False
-    revives: bool = False
-
-
-@dataclass
-class _Course:
-    """What is known of one task that has a rule.
-
-    Attributes:
-        curves: since it began or was taken up again.
-        began: in which epoch that was.
-        stopped_epoch: where it stopped, None while it trains.
-        loss: the validation loss where it stopped.
-        head: of its best validation loss, where that may be put back.
-        best_loss: that loss.
-    """
-
-    curves: Curves
-    began: int = 0
-    stopped_epoch: int | None = None
-    loss: float = math.nan
-    head: dict[str, Tensor] = field(default_factory=dict)
-    best_loss: float = math.inf
-
-
-class _Mean:
-    """A mean over the time since the evaluation before."""
-
-    def __init__(self, total: float = 0.0, count: float = 0.0) -> None:
-        self.total, self.count = total, count
-
-    def add(self, total: float, count: float) -> None:
-        self.total, self.count = self.total + total, self.count + count
-
-    def take(self) -> float:
-        """Return the mean (NaN of nothing) and begin anew."""
-        mean = self.total / self.count if self.count else math.nan
-        self.total = self.count = 0.0
-        return mean
-
-
 class Stopping:
-    """Which tasks of a run still train.
+    """Which tasks of a run still train, and which of their parts.
 
     Args:
         experiment: whose tasks may have stop rules.
@@ -91,15 +32,27 @@ class Stopping:
         self._settings = {
             name: settings.stop for name, settings in experiment.recipe.tasks.items() if settings.stop is not None
         }
-        self._courses = {name: _Course(self._new_curves(name)) for name in self.rules}
-        self._losses = {name: _Mean() for name in self.rules}
-        self._alignments = {name: _Mean() for name in self.rules}
+        self._subjects = {
+            subject.name: subject for name in self.rules for subject in Subject.of(name, self._parts_of(name))
+        }
+        self._courses = {name: Course(self._new_curves(subject)) for name, subject in self._subjects.items()}
+        self._losses = {name: Mean() for name in self._subjects}
+        self._alignments = {name: Mean() for name in self._subjects}
 
     @property
     def active(self) -> list[str]:
-        """The tasks that train, main first."""
-        stopped = {name for name, course in self._courses.items() if course.stopped_epoch is not None}
-        return [name for name in self._experiment.tasks if name not in stopped]
+        """The tasks that train, main first: those without a rule, and those of which something has not stopped."""
+        going_on = {subject.task for name, subject in self._subjects.items() if self.trains(name)}
+        return [name for name in self._experiment.tasks if name not in self.rules or name in going_on]
+
+    @property
+    def parts(self) -> dict[str, dict[str, bool]]:
+        """Of each task whose parts stop one by one: which of them train, in the order of its outputs."""
+        found: dict[str, dict[str, bool]] = {}
+        for name, subject in self._subjects.items():
+            if subject.part is not None:
+                found.setdefault(subject.task, {})[subject.part] = self.trains(name)
+        return found
 
     @property
     def scored(self) -> list[str]:
@@ -122,16 +75,25 @@ class Stopping:
         active = self.active
         return [name for name, rule in self.rules.items() if rule.reads_alignment and name in active]
 
+    def trains(self, name: str) -> bool:
+        """Return whether what a decision is about, a task or a part, goes on."""
+        return self._courses[name].stopped_epoch is None
+
     def stopped(self, task: str) -> dict[str, Any] | None:
         """Return what ``summary.json`` says of a task that has stopped, None of one that has not."""
-        course = self._courses.get(task)
-        if course is None or course.stopped_epoch is None:
+        if task in self.active:
             return None
-        settings = self._settings[task]
-        return {"epoch": course.stopped_epoch, "rule": settings.rule.name, "action": settings.action}
+        epochs = [self._courses[name].stopped_epoch for name, of in self._subjects.items() if of.task == task]
+        last, settings = max(epoch for epoch in epochs if epoch is not None), self._settings[task]
+        return {"epoch": last, "rule": settings.rule.name, "action": settings.action}
 
-    def add_losses(self, losses: Mapping[str, tuple[float, int]]) -> None:
-        """Add training losses: by task the mean over all ranks and how many labels it is of."""
+    def stopped_parts(self, task: str) -> dict[str, int | None] | None:
+        """Return in which epoch each part of a task stopped, None while it trains; None if parts have no rule."""
+        parts = {of.part: self._courses[name].stopped_epoch for name, of in self._subjects.items() if of.task == task}
+        return {part: epoch for part, epoch in parts.items() if part is not None} or None
+
+    def add_losses(self, losses: Mapping[str, tuple[float, float]]) -> None:
+        """Add training losses: by task or part the mean over all ranks and how many labels it is of."""
         for name, (mean, count) in losses.items():
             if name in self._losses:
                 self._losses[name].add(mean * count, count)
@@ -144,7 +106,8 @@ class Stopping:
 
     def decide(self, epoch: int, scores: Scores, weights: Mapping[str, float], model: MultiTaskModel) -> list[Decision]:
         """Ask the rules after an evaluation, do what they say to ``model``, and return it; every rank calls it."""
-        proposed = [self._judge(name, epoch, scores, weights[name], model) for name in self.rules]
+        subjects = self._subjects.values()
+        proposed = [self._judge(subject, epoch, scores, weights[subject.task], model) for subject in subjects]
         decisions = self._ranks.gather(proposed)[0]
         assert isinstance(decisions, list)
         for decision in decisions:
@@ -164,47 +127,38 @@ class Stopping:
         """Take back what ``state_dict`` gave; of tasks that had no rule then there is nothing."""
         for name in self._courses.keys() & state["courses"].keys():
             course = state["courses"][name]
-            self._courses[name] = _Course(**{**course, "curves": Curves(**course["curves"])})
-            self._losses[name] = _Mean(*state["losses"][name])
-            self._alignments[name] = _Mean(*state["alignments"][name])
+            self._courses[name] = Course(**{**course, "curves": Curves(**course["curves"])})
+            self._losses[name] = Mean(*state["losses"][name])
+            self._alignments[name] = Mean(*state["alignments"][name])
 
-    def _judge(self, name: str, epoch: int, scores: Scores, weight: float, model: MultiTaskModel) -> Decision:
-        """Add an evaluation to a task's curves and ask its rule."""
-        course, settings = self._courses[name], self._settings[name]
-        trained, aligned = self._losses[name].take(), self._alignments[name].take()
-        if course.stopped_epoch is not None:
-            revives = settings.revive is not None and self._loss(scores, name) > course.loss * (1 + settings.revive)
-            return Decision(name, revives=revives and not self.ended)
-        loss = self._loss(scores, name)
+    def _judge(self, subject: Subject, epoch: int, scores: Scores, weight: float, model: MultiTaskModel) -> Decision:
+        """Add an evaluation to a course and ask its rule."""
+        name, settings, rule = subject.name, self._settings[subject.task], self.rules[subject.task]
+        course, trained, aligned = self._courses[name], self._losses[name].take(), self._alignments[name].take()
+        if not self.trains(name):
+            worse = settings.revive is not None and subject.loss(scores) > course.loss * (1 + settings.revive)
+            return Decision(name, revives=worse and not self.ended)
+        loss = subject.loss(scores)
         if settings.action == "restore" and loss < course.best_loss:
-            course.best_loss, course.head = loss, model.head_state(name)
-        curves = course.curves
-        values = scores.values[name]
-        metric = next((value for key, value in values.items() if key != "loss"), math.nan)
-        curves.epochs.append(epoch)
-        curves.training_loss.append(trained)
-        curves.validation_loss.append(loss)
-        curves.metric.append(metric)
-        curves.weight.append(weight)
-        curves.alignment.append(aligned)
-        measure, threshold = self.rules[name].measure(curves), self.rules[name].threshold
-        stops = measure is not None and measure > threshold and epoch - course.began + 1 >= settings.min_epochs
-        return Decision(name, measure, threshold, aligned, stops)
+            course.best_loss, course.head = loss, model.head_state(subject.task, subject.row)
+        course.add(epoch, trained, loss, subject.metric(scores), weight, aligned)
+        measure, stops = course.asked(rule, epoch, settings.min_epochs)
+        return Decision(name, measure, rule.threshold, aligned, stops)
 
     def _follow(self, decision: Decision, epoch: int, scores: Scores, model: MultiTaskModel) -> None:
-        course = self._courses[decision.task]
+        course, subject = self._courses[decision.name], self._subjects[decision.name]
         if decision.stops:
-            course.stopped_epoch, course.loss = epoch, self._loss(scores, decision.task)
+            course.stopped_epoch, course.loss = epoch, subject.loss(scores)
             if course.head:
-                model.load_head_state(decision.task, course.head)
+                model.load_head_state(subject.task, course.head, subject.row)
                 course.loss = course.best_loss
         elif decision.revives:
-            self._courses[decision.task] = _Course(self._new_curves(decision.task), began=epoch + 1)
+            self._courses[decision.name] = Course(self._new_curves(subject), began=epoch + 1)
 
-    def _new_curves(self, name: str) -> Curves:
-        metric = next(iter(self._experiment.tasks[name].metrics().values()), None)
+    def _parts_of(self, task: str) -> Sequence[str] | None:
+        """Return the parts that have a course each, None where the task stops as a whole."""
+        return None if self._settings[task].per is None else self._experiment.tasks[task].parts
+
+    def _new_curves(self, subject: Subject) -> Curves:
+        metric = next(iter(self._experiment.tasks[subject.task].metrics().values()), None)
         return Curves("min" if metric is None else metric.direction)
-
-    @staticmethod
-    def _loss(scores: Scores, name: str) -> float:
-        return scores.values[name]["loss"]

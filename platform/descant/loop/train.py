@@ -27,6 +27,7 @@ from descant.loop.alignment import PROBE_STEPS
 from descant.loop.batches import BatchMaker
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
+from descant.loop.courses import part_name
 from descant.loop.device import loader_workers, share_cores
 from descant.loop.evaluate import Scores, evaluate_split
 from descant.loop.experiment import Experiment
@@ -65,11 +66,12 @@ class Training:
         shards, sizes, limit = self.reader.shards, self.reader.sizes, self.settings.quarantine_limit
         self.quarantine = Quarantine(folder.quarantine, shards, sizes, limit, ranks)
         self.pulse = Pulse(ranks, list(experiment.tasks), should_stop, self.settings.checkpoint_s)
-        self.meter = Meter(list(experiment.tasks), ranks)
+        self.stopping = Stopping(experiment, ranks)
+        parts = {task: [part_name(task, part) for part in parts] for task, parts in self.stopping.parts.items()}
+        self.meter = Meter(list(experiment.tasks), ranks, parts)
         self.workers = loader_workers(self.settings, ranks)
         share_cores(self.workers, ranks)
         self.objective = Objective(experiment.tasks, experiment.schedules, experiment.build_balancer())
-        self.stopping = Stopping(experiment, ranks)
         self.stepper = Stepper(experiment.build_model(), experiment, self.objective, ranks, self.pulse, self.meter)
         self.device = self.stepper.device
         self.progress = self._resumed()
@@ -131,7 +133,7 @@ class Training:
     def _after_step(self, epoch: int, due: Due, gradient_norm: Tensor | None) -> None:
         if due.log:
             reading = self.meter.read()
-            self.stopping.add_losses(reading.losses)
+            self.stopping.add_losses({**reading.losses, **reading.parts})
             self.record.step(self.progress, epoch, reading, gradient_norm)
         if not due.save:
             return
@@ -153,6 +155,7 @@ class Training:
         weights = dict(zip(self.experiment.tasks, self.weights_K.tolist(), strict=True))
         decisions = self.stopping.decide(epoch, scores, weights, self.stepper.module)
         self.record.decisions(decisions, self.stopping)
+        self.stepper.train_parts(self.stopping.parts)
         if self.stopping.active != before and not self.stopping.ended:
             self.stepper.train_only(self.stopping.active)
 
@@ -214,6 +217,7 @@ class Training:
     def _resumed(self) -> Progress:
         """Put what the last checkpoint holds into model, optimizer and balancer, and return how far it was."""
         last = self.checkpoints.load("last")
+        self.stepper.train_parts(self.stopping.parts)
         if last is None:
             return Progress()
         progress = Progress.from_state_dict(last.state["progress"], self.order)
@@ -223,6 +227,7 @@ class Training:
             group.update(self.experiment.recipe.optimizer.options)
         self.objective.balancer.load_state_dict(last.state["balance"])
         self.stopping.load_state_dict(last.state["stopping"])
+        self.stepper.train_parts(self.stopping.parts)
         self.meter.load_state_dict(last.state["meter"])
         if self.stopping.active != list(self.experiment.tasks) and not self.stopping.ended:
             self.stepper.train_only(self.stopping.active)

@@ -89,7 +89,7 @@ TASK_KEYS = ("role", "weight", "gradient", "mixup", "stop")
 """The keys of a task that are the engine's; all others are the task's own options."""
 
 
-STOP_KEYS = ("rule", "action", "min_epochs", "revive", "allow_main")
+STOP_KEYS = ("rule", "per", "action", "min_epochs", "revive", "allow_main")
 """The keys of a task's ``stop`` that are the engine's; all others are the rule's own options."""
 
 
@@ -99,6 +99,7 @@ class StopSettings:
 
     Attributes:
         rule: a stop rule with its options.
+        per: what the rule is asked for one by one, such as ``attribute``; None: the task as a whole.
         action: ``freeze`` keeps the head and scores it on, ``drop`` computes and decodes nothing of the task any more,
             ``restore`` puts back the head of the task's best validation loss and keeps that.
         min_epochs: epochs that the task trains at least, at its start and when it is taken up again.
@@ -107,6 +108,7 @@ class StopSettings:
     """
 
     rule: Component
+    per: str | None = None
     action: Literal["freeze", "drop", "restore"] = "freeze"
     min_epochs: int = 1
     revive: float | None = None

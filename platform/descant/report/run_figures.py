@@ -64,7 +64,7 @@ def course_figure(run: RunRecord) -> Figure | None:
 
 def stopping_figure(run: RunRecord) -> Figure | None:
     """Return in which epochs each task trained, and what its stop rule went by; None where no task has a rule."""
-    ruled = [task for task in run.tasks if run.curve("train", task, "active")]
+    ruled = [name for name in _trained(run) if run.curve("train", name, "active")]
     if not ruled:
         return None
     measures = {task: curve for task in ruled if (curve := run.curve("train", task, "stop_measure"))}
@@ -80,13 +80,20 @@ def stopping_figure(run: RunRecord) -> Figure | None:
 
 
 def _draw_timeline(axis: Axes, run: RunRecord, last: float) -> None:
-    for row, task in enumerate(run.tasks):
-        spans = [(start, end - start) for start, end in trained_spans(run.curve("train", task, "active"), last + 1)]
+    names = _trained(run)
+    for row, name in enumerate(names):
+        spans = [(start, end - start) for start, end in trained_spans(run.curve("train", name, "active"), last + 1)]
         axis.broken_barh(spans, (row - 0.35, 0.7), color=colour(row))
-    axis.set_yticks(range(len(run.tasks)), [wrapped(task) for task in run.tasks])
-    axis.set_ylim(len(run.tasks) - 0.5, -0.5)
+    axis.set_yticks(range(len(names)), [wrapped(name) for name in names])
+    axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set_title("epochs in which each task trained")
     epoch_axis(axis)
+
+
+def _trained(run: RunRecord) -> list[str]:
+    """Return the tasks, each followed by its parts that may stop by themselves."""
+    parts = {task: described.get("stopped_parts") or {} for task, described in run.tasks.items()}
+    return [name for task in run.tasks for name in (task, *(f"{task}.{part}" for part in parts[task]))]
 
 
 def trained_spans(active: Curve, end: float) -> list[tuple[float, float]]:

@@ -3,6 +3,7 @@
 from descant.tasks.attributes import BinaryAttributes
 from descant.tasks.base import BadLabel, Task, register_task, tasks
 from descant.tasks.classification import Classification
+from descant.tasks.contrastive import Contrastive
 from descant.tasks.landmarks import Landmarks
 from descant.tasks.masked import MaskedReconstruction
 from descant.tasks.metrics import Metric
@@ -14,6 +15,7 @@ __all__ = [
     "BadLabel",
     "BinaryAttributes",
     "Classification",
+    "Contrastive",
     "FrameOrder",
     "Jigsaw",
     "Landmarks",

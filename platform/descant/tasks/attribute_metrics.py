@@ -58,7 +58,7 @@ def f1(names: Sequence[str]) -> Metric:
 
 
 def cross_entropy(names: Sequence[str]) -> Metric:
-    """Return the mean over attributes of the binary cross-entropy: the loss of each, active or not, for stop rules."""
+    """Return the mean over attributes of the binary cross-entropy: the loss of each."""
 
     def statistics(
         probability_BA: Float[torch.Tensor, "B A"], target_BA: Float[torch.Tensor, "B A"]

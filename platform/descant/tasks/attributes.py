@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from descant.data.description import Field
 from descant.errors import UserError, nearest
@@ -33,14 +33,13 @@ class BinaryAttributes(HeadedTask):
 
     Attributes:
         attribute_names: the A names.
-        active: which attributes are learnt, (A,), all at first; the loss of the others is 0, and what the active ones
-            do to the network does not depend on how many others are.
     """
 
     attributes: Sequence[str] = ()
     flip_attributes: Mapping[str, str] | None = None
     default_weight: ClassVar[float] = 0.3
     label_kinds = ("number", "class")
+    part = "attribute"
     mixup = True
     losses = {"binary_cross_entropy": losses.binary_cross_entropy}
     metric_makers = {
@@ -66,7 +65,6 @@ class BinaryAttributes(HeadedTask):
         super().__init__(name, fields, inputs, **given)
         numbers = tuple(map(str, range(math.prod(self.field.shape or (1,)))))
         self.attribute_names = names or (self.sources if self.field.kind == "class" else numbers)
-        self.active = np.ones(len(self.attribute_names), bool)
         self._mirrored = mirrored_order(self.attribute_names, self.flip_attributes)
         alone = type(self).label is not None
         self._classes = {} if alone else {source: self.fields[source].classes for source in self.sources}
@@ -77,16 +75,16 @@ class BinaryAttributes(HeadedTask):
         """A logits."""
         return (len(self.attribute_names),)
 
-    def attribute_losses(
-        self, output_BA: Float[torch.Tensor, "B A"], target_BA: Float[torch.Tensor, "B A"]
-    ) -> Float[torch.Tensor, "B A"]:
-        """Return each attribute's loss, 0 where it is unknown (NaN) or not active."""
-        loss_BA = losses.attribute_cross_entropy(output_BA, target_BA)
-        return loss_BA if self.active.all() else loss_BA * torch.as_tensor(self.active, device=loss_BA.device)
+    @property
+    def parts(self) -> Sequence[str]:
+        """The attributes."""
+        return self.attribute_names
 
-    def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the sum of the active attributes' losses over the number of known ones, (B,)."""
-        return losses.mean_of_known(self.attribute_losses(output, target), target)
+    def part_losses(
+        self, output: Float[torch.Tensor, "B A"], target: Float[torch.Tensor, "B A"]
+    ) -> tuple[Float[torch.Tensor, "B A"], Bool[torch.Tensor, "B A"]]:
+        """Return each attribute's loss, 0 where it is unknown (NaN), and which are known."""
+        return losses.attribute_cross_entropy(output, target), ~target.isnan()
 
     def predict(self, output: torch.Tensor) -> torch.Tensor:
         """Return the probability of each attribute, (B, A)."""

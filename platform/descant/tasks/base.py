@@ -63,6 +63,11 @@ class Task:
 
     own_view: ClassVar[bool] = False
     """Whether it sees the inputs changed in a way of its own (``draw``, ``view``), which costs a pass of the trunk."""
+    pairs: ClassVar[bool] = False
+    """Whether it holds samples against each other by both views, the inputs as they are and its own (``contrast``)."""
+
+    part: ClassVar[str | None] = None
+    """What each of its parts is called in a recipe (``stop.per``), where it has some that can stop one by one."""
 
     def __init__(
         self,
@@ -107,6 +112,15 @@ class Task:
         """Return the metrics by name; the first is the one that chooses the best epoch of a main task."""
         return {name: self.metric_makers[name](self) for name in self._metric_names}
 
+    @property
+    def parts(self) -> Sequence[str]:
+        """The names of its parts, in the order of its outputs; metrics' details of them have the same names."""
+        return ()
+
+    def part_losses(self, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the loss of each part, (B, P), and which parts a sample teaches; ``loss`` is the mean over these."""
+        raise NotImplementedError
+
     def blank(self) -> np.ndarray:
         """Return the target of a sample without a label: any value of the right shape and type."""
         raise NotImplementedError
@@ -148,6 +162,19 @@ class Task:
     def view_target(self, inputs: Mapping[str, torch.Tensor], drawn: torch.Tensor) -> torch.Tensor:
         """Return the targets of a task with a view of its own, (B, …): what was drawn."""
         return drawn
+
+    def contrast(self, output: torch.Tensor, everyone: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """Return what loss and metrics read of a task with ``pairs``, (B, …): the outputs held against all others.
+
+        In training those of the global batch (of its micro-batches, where it has some), in an evaluation those of the
+        batch, which one rank computes alone.
+
+        Args:
+            output: of this rank's rows, for the inputs as they are and for its own view, (B, 2, …).
+            everyone: the same of all ranks' rows, (N, 2, …); gradients flow through it to all ranks.
+            others: which of these are of another sample than a row, and count, (B, N).
+        """
+        raise NotImplementedError
 
     def check_mirrored(self) -> None:
         """Raise a UserError when labels cannot follow an image that is mirrored; asked where an input mirrors.

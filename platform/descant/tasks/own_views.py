@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,14 +46,7 @@ class OwnView(HeadedTask):
         input: str | None = None,
         **given: Any,
     ) -> None:
-        fitting = [one for one, shape in inputs.items() if len(shape) == self.dimensions]
-        chosen = input or (fitting[0] if len(fitting) == 1 else None)
-        if chosen is None or (chosen in inputs and chosen not in fitting):
-            raise UserError(
-                f"the task {name!r} changes {_KINDS[self.dimensions]}, and the recipe's inputs are "
-                f"{ {one: tuple(shape) for one, shape in inputs.items()} }: set its 'input' to one that fits"
-            )
-        self.input = chosen
+        self.input = fitting_input(name, inputs, input, (self.dimensions,))
         super().__init__(name, fields, inputs, **given)
 
     @property
@@ -191,6 +184,24 @@ class Jigsaw(Order):
         changed = input.clone()
         changed[:, :, :height, :width] = rows.reshape(batch, channels, height, width)
         return changed
+
+
+def fitting_input(
+    task: str, inputs: Mapping[str, tuple[int, ...]], wanted: str | None, dimensions: Sequence[int]
+) -> str:
+    """Return the input to change: ``wanted``, or the recipe's only one of so many dimensions.
+
+    Raises:
+        UserError: there is none, there are several, or ``wanted`` has others.
+    """
+    fitting = [one for one, shape in inputs.items() if len(shape) in dimensions]
+    chosen = wanted or (fitting[0] if len(fitting) == 1 else None)
+    if chosen is None or (chosen in inputs and chosen not in fitting):
+        raise UserError(
+            f"the task {task!r} changes {' or '.join(_KINDS[one] for one in dimensions)}, and the recipe's inputs are "
+            f"{ {one: tuple(shape) for one, shape in inputs.items()} }: set its 'input' to one that fits"
+        )
+    return chosen
 
 
 def far_apart(length: int, count: int) -> np.ndarray:

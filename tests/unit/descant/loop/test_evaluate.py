@@ -61,6 +61,19 @@ def test_scores_are_those_of_the_whole_split_at_once() -> None:
     assert given_back.shape == targets.shape
 
 
+def test_each_part_has_the_loss_of_the_samples_that_teach_it() -> None:
+    data, net, found = everything(), model().eval(), scores(0, 1)
+    with torch.no_grad():
+        probability = net({"mel": data["mel"].flatten(0, 1)}, ["traits"])["traits"].sigmoid().unflatten(0, (SAMPLES, 2))
+    rows = data["valid"] & data["has traits"]
+    for place in range(3):
+        known = rows & ~data["traits"][:, place].isnan()
+        target = data["traits"][known, place].numpy()
+        each_view = [log_loss(target, probability[known, view, place].double().numpy()) for view in (0, 1)]
+        assert found.part_losses["traits"][str(place)] == pytest.approx(sum(each_view) / 2, rel=1e-5)
+    assert found.part_losses.keys() == {"traits"}
+
+
 def test_a_task_without_labels_has_no_score() -> None:
     found = scores(0, 1)
     assert found.samples["never"] == 0

@@ -54,3 +54,15 @@ def test_what_was_not_read_survives_a_checkpoint() -> None:
         reading = meter.read()
         assert (reading.losses, reading.coupling) == ({"genre": (1.0, 5)}, 0.625)
     assert after.state_dict()["sums"] == [0.0, 0.0]
+
+
+def test_parts_are_means_over_what_they_were_of_and_survive_a_checkpoint() -> None:
+    def add(meter: Meter, *totals: list[float]) -> None:
+        meter.add_losses(TaskLosses(torch.tensor([0.0]), torch.tensor(True), {}, {"face": torch.tensor(totals)}))
+
+    before, after = (Meter(["face"], Ranks(), {"face": ["face.smile", "face.hat"]}) for _ in range(2))
+    add(before, [3.0, 1.0], [2.0, 0.0])
+    after.load_state_dict(json.loads(json.dumps(before.state_dict())))
+    add(after, [3.0, 0.5], [1.0, 0.5])
+    assert after.read().parts == {"face.smile": (2.0, 3.0), "face.hat": (3.0, 0.5)}
+    assert after.read().parts == {}

@@ -1,8 +1,9 @@
-"""Attributes from one label or several, stopped one by one, and refused where one answer alone occurs."""
+"""Attributes from one label or several, and refused where one answer alone occurs."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from descant import BinaryAttributes
 from descant.data.description import Field
 from descant.errors import UserError
-from descant.tasks import BadLabel, losses
+from descant.tasks import BadLabel
 from descant_tasks.attributes import Attributes
 
 LIST = {"image": Field("image", "jpg"), "attributes": Field("number", shape=(3,))}
@@ -88,21 +89,17 @@ def test_what_cannot_be_learnt_is_one_sentence(fields: dict[str, Field], options
         made(fields, **options)
 
 
-def test_a_stopped_attribute_costs_nothing_and_changes_nothing_for_the_others() -> None:
+def test_the_loss_is_the_mean_over_the_attributes_that_are_known() -> None:
     task = made(LIST)
-    generator = torch.Generator().manual_seed(0)
-    output = torch.randn(4, 3, generator=generator).requires_grad_()
+    output = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     target = torch.tensor([[1.0, 0.0, 1.0], [0.0, torch.nan, 1.0], [1.0, 1.0, 0.0], [torch.nan] * 3])
-    torch.testing.assert_close(task.loss(output, target), losses.binary_cross_entropy(output, target))
-    (before,) = torch.autograd.grad(task.loss(output, target).sum(), output)
-    task.active[1] = False
-    assert (task.attribute_losses(output, target)[:, 1] == 0).all()
-    (after,) = torch.autograd.grad(task.loss(output, target).sum(), output)
-    assert (after[:, 1] == 0).all()
-    assert torch.equal(after[:, [0, 2]], before[:, [0, 2]])
-    task.active[:] = False
-    loss_B = task.loss(output, target)
-    assert (loss_B == 0).all() and loss_B.requires_grad, "ranks still wait for the same gradients"
+    losses_BA, known_BA = task.part_losses(output, target)
+    assert task.parts == task.attribute_names and torch.equal(known_BA, ~target.isnan())
+    torch.testing.assert_close(task.loss(output, target), losses_BA.sum(1) / torch.tensor([3, 2, 3, 1]))
+    probability = output.sigmoid()
+    assert float(losses_BA[1, 0]) == pytest.approx(-math.log(1 - float(probability[1, 0])), rel=1e-5)
+    assert float(losses_BA[0, 2]) == pytest.approx(-math.log(float(probability[0, 2])), rel=1e-5)
+    assert (losses_BA[~known_BA] == 0).all()
 
 
 def test_one_head_for_forty_attributes_gives_what_forty_would() -> None:
