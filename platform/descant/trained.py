@@ -27,11 +27,12 @@ from descant.run.folder import RunFolder
 
 @dataclass(frozen=True)
 class Trained:
-    """The best checkpoint of a run, on the device that is there."""
+    """The best checkpoint of a run, made after ``step`` steps, on the device that is there."""
 
     experiment: Experiment
     model: MultiTaskModel
     device: torch.device
+    step: int
 
     def evaluate(self, split: str = "test") -> dict[str, Any]:
         """Return ``{"data", "split", "samples", "tasks": {name: {metric: value}}}`` of the bound data set's split."""
@@ -101,12 +102,13 @@ def load(run: str | Path, data: str | None = None) -> Trained:
     trained = Experiment.bind(recipe, DataSets(recipe.data, described))
     experiment = trained if data is None else trained.on(data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    best = Checkpoints(folder.checkpoints).load("best")
-    if best is None:
+    checkpoints = Checkpoints(folder.checkpoints)
+    best, step = checkpoints.load("best"), checkpoints.step("best")
+    if best is None or step is None:
         raise UserError(f"the run {str(run)!r} has no checkpoint that was evaluated yet: let it train for an epoch")
     model = trained.build_model()
     model.load_state_dict(best.model)
-    return Trained(experiment, model.to(device).eval(), device)
+    return Trained(experiment, model.to(device).eval(), device, step)
 
 
 def chosen_tasks(trained: Trained, wanted: str | None) -> list[str]:
