@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from descant.data.infer import KINDS
 from descant.data.sources import DataSets
 from descant.errors import UserError, nearest
 from descant.loop.checkpoints import Checkpoints
+from descant.loop.details import plain, plain_details
 from descant.loop.evaluate import evaluate_split
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
@@ -35,7 +35,10 @@ class Trained:
     step: int
 
     def evaluate(self, split: str = "test") -> dict[str, Any]:
-        """Return ``{"data", "split", "samples", "tasks": {name: {metric: value}}}`` of the bound data set's split."""
+        """Return ``{"data", "split", "samples", "tasks": {name: {metric: value}}}`` of the bound data set's split.
+
+        ``details`` are, by task and metric, the numbers by name that some metrics are made of.
+        """
         with self._autocast():
             scores = evaluate_split(self.experiment, split, self.model, self.device, Ranks())
         return {
@@ -43,10 +46,8 @@ class Trained:
             "split": split,
             "samples": scores.total,
             "unreadable": len({(bad.shard, bad.key) for bad in scores.bad if bad.stage == "decode"}),
-            "tasks": {
-                task: {metric: value if math.isfinite(value) else None for metric, value in values.items()}
-                for task, values in scores.values.items()
-            },
+            "tasks": {task: plain(values) for task, values in scores.values.items()},
+            "details": plain_details(scores),
         }
 
     def extensions(self, input: str) -> list[str]:
