@@ -76,14 +76,12 @@ def export(
     chosen = {name: experiment.tasks[name] for name in tasks}
     for name, task in chosen.items():
         if task.own_view:
-            raise UserError(
-                f"the task {name!r} learns from a view of its own, which a program does not have: leave it out"
-            )
-    raw = {name: input.front() for name, input in experiment.inputs.items()}
-    fronts = raw if takes == "raw" else {name: _of_trunk(input.shape) for name, input in experiment.inputs.items()}
+            raise UserError(f"the task {name!r} learns from a view of its own, which no program has: leave it out")
+    fronts = {
+        name: input.front() if takes == "raw" else _of_trunk(input.shape) for name, input in experiment.inputs.items()
+    }
     program = Program(trained.model, chosen, fronts)
-    traced = trace(program)
-    about = _describe(trained, program)
+    traced, about = trace(program), _describe(trained, program)
     with whole_file(path) as file:
         _WRITERS[path.suffix](traced, program, json.dumps(about, indent=2), file)
     numbers = sum(tensor.numel() for tensor in traced.state_dict.values())
