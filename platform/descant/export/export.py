@@ -124,7 +124,8 @@ def _least(front: Front) -> dict[str, Any]:
 
 
 def _write_pt2(traced: ExportedProgram, program: Program, about: str, file: BinaryIO) -> None:
-    torch.export.save(traced, file, extra_files={NAME: about})
+    with tracing():
+        torch.export.save(traced, file, extra_files={NAME: about})
 
 
 def _write_onnx(traced: ExportedProgram, program: Program, about: str, file: BinaryIO) -> None:

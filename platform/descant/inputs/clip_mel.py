@@ -5,7 +5,6 @@ Shapes: B clips, N samples, T frames of a crop, M mel bands, V crops of a clip, 
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -30,7 +29,7 @@ class ClipMel(nn.Module):
         super().__init__()
         self.n_fft, self.hop, self.frames, self.views = mel.n_fft, mel.hop, frames, views
         self.least = max((frames - 1) * mel.hop, mel.n_fft // 2 + 1)
-        self.register_buffer("window_N", copy.deepcopy(mel.window_N), persistent=False)
+        self.register_buffer("window_N", mel.window_N.clone(), persistent=False)
         self.register_buffer("bank_FM", mel.bank_MF.T.contiguous(), persistent=False)
 
     def forward(self, audio_BN: Tensor) -> Tensor:
