@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from descant.data.infer import KINDS
 from descant.data.sources import DataSets
 from descant.errors import UserError, nearest
 from descant.loop.checkpoints import Checkpoints
+from descant.loop.details import plain, plain_details
 from descant.loop.evaluate import evaluate_split
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
@@ -27,14 +27,18 @@ from descant.run.folder import RunFolder
 
 @dataclass(frozen=True)
 class Trained:
-    """The best checkpoint of a run, on the device that is there."""
+    """The best checkpoint of a run, made after ``step`` steps, on the device that is there."""
 
     experiment: Experiment
     model: MultiTaskModel
     device: torch.device
+    step: int
 
     def evaluate(self, split: str = "test") -> dict[str, Any]:
-        """Return ``{"data", "split", "samples", "tasks": {name: {metric: value}}}`` of the bound data set's split."""
+        """Return ``{"data", "split", "samples", "tasks": {name: {metric: value}}}`` of the bound data set's split.
+
+        ``details`` are, by task and metric, the numbers by name that some metrics are made of.
+        """
         with self._autocast():
             scores = evaluate_split(self.experiment, split, self.model, self.device, Ranks())
         return {
@@ -42,10 +46,8 @@ class Trained:
             "split": split,
             "samples": scores.total,
             "unreadable": len({(bad.shard, bad.key) for bad in scores.bad if bad.stage == "decode"}),
-            "tasks": {
-                task: {metric: value if math.isfinite(value) else None for metric, value in values.items()}
-                for task, values in scores.values.items()
-            },
+            "tasks": {task: plain(values) for task, values in scores.values.items()},
+            "details": plain_details(scores),
         }
 
     def extensions(self, input: str) -> list[str]:
@@ -101,12 +103,13 @@ def load(run: str | Path, data: str | None = None) -> Trained:
     trained = Experiment.bind(recipe, DataSets(recipe.data, described))
     experiment = trained if data is None else trained.on(data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    best = Checkpoints(folder.checkpoints).load("best")
-    if best is None:
+    checkpoints = Checkpoints(folder.checkpoints)
+    best, step = checkpoints.load("best"), checkpoints.step("best")
+    if best is None or step is None:
         raise UserError(f"the run {str(run)!r} has no checkpoint that was evaluated yet: let it train for an epoch")
     model = trained.build_model()
     model.load_state_dict(best.model)
-    return Trained(experiment, model.to(device).eval(), device)
+    return Trained(experiment, model.to(device).eval(), device, step)
 
 
 def chosen_tasks(trained: Trained, wanted: str | None) -> list[str]:

@@ -11,6 +11,7 @@ from descant.data.description import Field
 from descant.errors import UserError
 from descant.inputs.base import Input, View, inputs
 from descant.inputs.fields import choose_field
+from descant.inputs.front import Front
 
 
 @inputs.register("array")
@@ -46,6 +47,10 @@ class ArrayInput(Input):
     def evaluation_views(self, decoded: np.ndarray) -> list[View]:
         """Return the array, once."""
         return [View({"value": decoded})]
+
+    def front(self) -> Front:
+        """Return the stored array."""
+        return Front(self.shape, about={"is": "the array as it is stored"})
 
     def blank(self) -> View:
         """Return zeros."""

@@ -16,6 +16,7 @@ from descant.errors import UserError
 from descant.inputs.augment import read_augment
 from descant.inputs.base import Input, View, inputs
 from descant.inputs.fields import choose_field
+from descant.inputs.front import Front
 from descant.inputs.mel_augment import SILENCE, MelAugment
 from descant.inputs.resample import resample
 from descant.lazy import torch
@@ -108,6 +109,27 @@ class MelInput(Input):
             padded = torch.nn.functional.pad(mel_TM, (0, 0, before, after), value=SILENCE)
             crops.append(padded[start : start + self.shape[0]])
         return self.augment.apply_to_batch(torch.stack(crops), arrays)
+
+    def front(self) -> Front:
+        """Return the waveform, of which the program makes the frames; where ready mels are stored, a crop of these."""
+        frames = self.shape[0]
+        spectrogram = {**self._options, "unit": "1 is the loudest bin of the whole clip, -1 is 80 dB below it and less"}
+        if self.ready:
+            to_do = f"make log-mels of the whole clip and take {frames} frames out of its middle; -1 is silence"
+            frames_of = {"is": "log-mel frames", "layout": "batch, frames, bands", "to_do": to_do, "mel": spectrogram}
+            return Front(self.shape, about=frames_of)
+        from descant.inputs.clip_mel import ClipMel
+        from descant.inputs.mel import LogMel
+
+        assert isinstance(self.mel, LogMel)
+        front = ClipMel(self.mel, frames, self.views)
+        about: dict[str, Any] = {
+            "is": "the waveform of a whole clip, one channel, within -1 and 1",
+            "rate_hz": self.rate_hz,
+            "to_do": f"resample to {self.rate_hz} Hz; all clips of a batch have the same length",
+            "done_inside": {"mel": spectrogram, "frames": frames, "crops": self.views},
+        }
+        return Front(("samples",), about=about, apply=front, least={"samples": front.least}, views=self.views)
 
     def show(self, values: torch.Tensor) -> torch.Tensor:
         """Return frames (B, T, M) as grey pictures: time from left to right, low bands at the bottom."""

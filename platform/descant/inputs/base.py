@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from descant.data.description import Field
+from descant.inputs.front import Front
 from descant.inputs.geometry import Geometry
 from descant.lazy import torch
 from descant.registry import Registry
@@ -89,6 +90,10 @@ class Input:
     def finish(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the batch (B, *shape) as float32 from the stacked arrays, on their device."""
         return arrays["value"].float()
+
+    def front(self) -> Front:
+        """Return what an exported program takes in the place of a file; ``finish``ed values where nothing is nearer."""
+        return Front(self.shape, about={"is": "the values that the trunk takes"})
 
     def show(self, values: torch.Tensor) -> torch.Tensor | None:
         """Return a batch (B, *shape) as pictures (B, C, H, W) in [0, 1], C = 1 or 3; None where it is none."""

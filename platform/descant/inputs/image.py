@@ -16,6 +16,7 @@ from descant.errors import UserError
 from descant.inputs.augment import read_augment
 from descant.inputs.base import Input, View, inputs
 from descant.inputs.fields import choose_field
+from descant.inputs.front import Front
 from descant.inputs.geometry import Geometry
 from descant.inputs.image_augment import ImageAugment
 from descant.inputs.warp import resize, warp
@@ -80,6 +81,17 @@ class ImageInput(Input):
         mean, std = self._statistics(value.device)
         normalised: torch.Tensor = ((value - mean) / std).contiguous()
         return normalised
+
+    def front(self) -> Front:
+        """Return the pixels of a picture at the size that the trunk takes; the program normalises them."""
+        channels, height, width = self.shape
+        about = {
+            "is": "grey pixels" if channels == 1 else "pixels in the order red, green, blue",
+            "layout": "batch, height, width, channels",
+            "to_do": f"resize the whole picture to {height} x {width}, whatever its proportions",
+            "done_inside": {"divided_by": 255, "mean": self._mean, "std": self._std},
+        }
+        return Front((height, width, channels), "uint8", about, lambda value: self.finish({"value": value}))
 
     def show(self, values: torch.Tensor) -> torch.Tensor:
         """Return normalised images as they were."""

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 FLOOR_DB = 80.0
-_LEAST_POWER = 1e-10
+LEAST_POWER = 1e-10
 _FRAMES_ON_CPU, _FRAMES_ELSEWHERE = 256, 4096  # at a time: what stays in a CPU's cache, what keeps a GPU busy
 
 
@@ -69,7 +69,7 @@ class LogMel(nn.Module):
 
     def forward(self, audio_BN: Float[Tensor, "B N"]) -> Float[Tensor, "B T M"]:
         """Return log-mels in [-1, 1], each clip relative to its own loudest bin."""
-        decibels = self.power(audio_BN).clamp_(min=_LEAST_POWER).log10_().mul_(10.0)
+        decibels = self.power(audio_BN).clamp_(min=LEAST_POWER).log10_().mul_(10.0)
         decibels.sub_(decibels.amax(dim=(1, 2), keepdim=True))
         return decibels.clamp_(min=-FLOOR_DB).add_(FLOOR_DB / 2).div_(FLOOR_DB / 2)
 

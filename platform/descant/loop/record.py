@@ -12,6 +12,7 @@ from torch import Tensor
 
 from descant.data.order import TrainingOrder
 from descant.loop.courses import Decision
+from descant.loop.details import plain, write_details
 from descant.loop.evaluate import Scores
 from descant.loop.experiment import Experiment
 from descant.loop.meter import Reading
@@ -82,8 +83,11 @@ class Record:
             self._row("train", name, "loss", loss, round(samples))
         self._flush()
 
-    def evaluation(self, step: int, epoch: int, split: str, scores: Scores) -> None:
-        """Note a split's losses and metrics after ``step`` of ``epoch``, and pictures of what was given back."""
+    def evaluation(self, step: int, epoch: int, split: str, scores: Scores, best: bool) -> None:
+        """Note a split's losses and metrics after ``step`` of ``epoch``, and pictures of what was given back.
+
+        What metrics are made of is kept of the best epoch alone.
+        """
         if self._log is None:
             return
         self._log.epoch, self._log.step = epoch, step
@@ -92,6 +96,8 @@ class Record:
                 self._log.row(split, task, metric, value, scores.samples[task])
         for task, both in scores.pictures.items():
             self._picture(task, split, *both)
+        if best:
+            write_details(self.folder, epoch, split, scores, self.experiment.tasks)
         self._chances = scores.chances
         if split == "test":
             self._tested = scores.values
@@ -170,10 +176,10 @@ class Record:
         metrics = self.experiment.tasks[name].metrics()
         return {
             "role": self.experiment.recipe.tasks[name].role,
-            "best": _plain(best.metrics.get(name, {})) if best else {},
-            "test": _plain(self._tested.get(name, {})) or None,
+            "best": plain(best.metrics.get(name, {})) if best else {},
+            "test": plain(self._tested.get(name, {})) or None,
             "chance": {metric: made.chance for metric, made in metrics.items() if made.chance is not None}
-            | _plain(self._chances.get(name, {})),
+            | plain(self._chances.get(name, {})),
             "directions": {"loss": "min", **{metric: made.direction for metric, made in metrics.items()}},
             **self._stopped.get(name, {"stopped": None}),
         }
@@ -209,8 +215,3 @@ class Record:
     def _flush(self) -> None:
         if self._log is not None:
             self._log.flush()
-
-
-def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN and no infinity: such a value is null."""
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -142,7 +142,7 @@ class Training:
         if due.evaluate:
             scores = self._evaluate("validation", self.stopping.scored)
             best = self._is_best(epoch, scores)
-            self.record.evaluation(self.progress.step, epoch, "validation", scores)
+            self.record.evaluation(self.progress.step, epoch, "validation", scores, best)
             self._decide(epoch, scores)
         self._save(best=best)
         if due.epoch_ends and not self._is_done():
@@ -191,7 +191,7 @@ class Training:
         self.stepper.module.load_state_dict(best.model)
         chosen = self.progress.best
         assert chosen is not None, "a best checkpoint without a best epoch"
-        self.record.evaluation(chosen.step, chosen.epoch, "test", self._evaluate("test", chosen.metrics))
+        self.record.evaluation(chosen.step, chosen.epoch, "test", self._evaluate("test", chosen.metrics), True)
 
     def _save(self, best: bool | None) -> None:
         module = self.stepper.module

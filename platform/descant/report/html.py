@@ -37,7 +37,7 @@ def write_run_report(folder: Path) -> Path:
 def _run_body(run: RunRecord) -> list[Markup]:
     body = [element("h1", f"Run {run.folder.name}"), _headline(run), _run_facts(run)]
     body += [element("h2", "Results"), _results(run), element("h2", "Curves"), *_curves(run)]
-    body += _pictures(run)
+    body += [*_details(run), *_pictures(run)]
     body += [element("h2", "Data"), _data(run), element("h2", "How it was made")]
     body.append(folded("Recipe", as_yaml(run.recipe)))
     body.append(folded("Environment", json.dumps(run.environment, indent=2, ensure_ascii=False)))
@@ -66,6 +66,28 @@ def _curves(run: RunRecord) -> list[Markup]:
         svg = inline_svg(course, "course", "learning rate, speed and waiting for data")
         body += [element("h3", "How the training went"), figure(svg, caption)]
     return body
+
+
+def _details(run: RunRecord) -> list[Markup]:
+    """Show what the tasks' metrics are made of."""
+    from descant.report.detail_figures import MOST_BARS, detail_figures, detail_split, left_out
+    from descant.report.drawing import inline_svg
+
+    body: list[Markup] = []
+    for position, (task, drawn) in enumerate(detail_figures(run).items()):
+        svg = inline_svg(drawn, f"detail{position}", html.escape(f"what the metrics of {task} are made of"))
+        body += [element("h3", task), figure(svg)]
+    for task, count in left_out(run).items():
+        body.append(
+            element(
+                "p", f"{task} would have {count} bars, more than {MOST_BARS}: details.json holds the numbers.", "soft"
+            )
+        )
+    if not body:
+        return []
+    split = detail_split(run)
+    about = f"On the {split} split, by the best checkpoint. A dashed line is the metric itself."
+    return [element("h2", "What the metrics are made of"), *body, element("p", about, "soft")]
 
 
 def _weight(run: RunRecord, task: str) -> str:

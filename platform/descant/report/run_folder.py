@@ -6,12 +6,13 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from descant.errors import UserError
 from descant.report.files import read_object
+from descant.run.folder import DETAILS
 
 Curve = dict[float, float]  # epoch -> value
 Bounds = tuple[float, float]  # the least and the greatest value that a metric can have
@@ -29,7 +30,8 @@ class RunRecord:
     """What one run left behind.
 
     ``rows`` are the lines of metrics.jsonl in order; ``broken_lines`` counts the lines that could not be read (a killed
-    writer leaves at most its last one). ``data`` is dataset.json, as it was when the run began.
+    writer leaves at most its last one). ``data`` is dataset.json, as it was when the run began; ``details`` is what
+    metrics are made of at the best epoch, details.json.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class RunRecord:
     rows: tuple[Mapping[str, Any], ...]
     broken_lines: int
     data: Mapping[str, Any]
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -120,6 +123,7 @@ def read_run(folder: Path) -> RunRecord:
         rows=tuple(rows),
         broken_lines=broken,
         data=read_object(folder / "dataset.json"),
+        details=read_object(folder / DETAILS),
     )
 
 

@@ -1,7 +1,7 @@
 """The run folder: its files, and how a run claims it.
 
-``recipe.yaml``, ``environment.json``, ``metrics.jsonl``, ``summary.json``, ``quarantine.jsonl``, ``report.html``,
-``tensorboard/``, ``checkpoints/``, ``plugins/``.
+``recipe.yaml``, ``environment.json``, ``metrics.jsonl``, ``summary.json``, ``details.json``, ``quarantine.jsonl``,
+``report.html``, ``tensorboard/``, ``checkpoints/``, ``plugins/``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from descant.recipe.recipe import differences
 from descant.run.failure import clear_failure
 from descant.run.lock import RunLock
 
+DETAILS = "details.json"
 _FIXED = ("seed:", "trainer.batch_size:", "optimizer.name:")
 """Changes under which no run can go on from a checkpoint."""
 

@@ -94,6 +94,10 @@ class BinaryAttributes(HeadedTask):
         """Return each attribute's probability by name."""
         return {name: round(float(p), 6) for name, p in zip(self.attribute_names, prediction, strict=True)}
 
+    def meaning(self) -> dict[str, Any]:
+        """Return the attributes' names."""
+        return {"kind": "attribute probabilities", "attributes": list(self.attribute_names)}
+
     def blank(self) -> np.ndarray:
         """Return all attributes unknown."""
         return np.full(len(self.attribute_names), np.nan, np.float32)

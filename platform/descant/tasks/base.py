@@ -108,6 +108,10 @@ class Task:
         """Return one sample's prediction as plain JSON."""
         return {"value": prediction.tolist()}
 
+    def meaning(self) -> dict[str, Any]:
+        """Return as plain JSON what the numbers are that ``predict`` gives: their kind, names and unit."""
+        return {"kind": "values"}
+
     def metrics(self) -> dict[str, Metric]:
         """Return the metrics by name; the first is the one that chooses the best epoch of a main task."""
         return {name: self.metric_makers[name](self) for name in self._metric_names}

@@ -59,6 +59,10 @@ class Classification(HeadedTask):
         probabilities = {name: round(float(p), 6) for name, p in zip(self.class_names, prediction, strict=True)}
         return {"class": self.class_names[best], "probability": float(prediction[best]), "classes": probabilities}
 
+    def meaning(self) -> dict[str, Any]:
+        """Return the class names."""
+        return {"kind": "class probabilities", "classes": list(self.class_names)}
+
     def blank(self) -> np.ndarray:
         """Return the last class: a head with too few outputs is found out on blank samples."""
         return np.asarray(len(self.class_names) - 1, np.int64)

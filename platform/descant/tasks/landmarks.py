@@ -84,6 +84,11 @@ class Landmarks(HeadedTask):
         points = view.to_pixels(prediction) if view is not None else prediction
         return {"points": [[round(float(x), 3), round(float(y), 3)] for x, y in points]}
 
+    def meaning(self) -> dict[str, Any]:
+        """Return the points' names and their unit."""
+        unit = "the longer side of the picture as it was before it was resized; times that side in pixels: pixels"
+        return {"kind": "points", "points": list(self.names), "layout": "batch, points, (x, y)", "unit": unit}
+
     def blank(self) -> np.ndarray:
         """Return the points of a made-up face whose eyes do not coincide."""
         return np.tile(np.linspace(0.0, 1.0, self.points, dtype=np.float32)[:, None], (1, 2))

@@ -29,6 +29,7 @@ class Metric:
         chance: the value that a constant answer reaches, where that is known.
         chance_of: the S sums → that value, where it hangs on the samples.
         details: the S sums → further numbers by name, in order: of each attribute, of each point, along a curve.
+        along: of details that are a curve, what their names count; empty where they are names.
     """
 
     statistics: Callable[[Any, Any], torch.Tensor]
@@ -38,6 +39,7 @@ class Metric:
     chance: float | None = None
     chance_of: Callable[[np.ndarray], float] | None = None
     details: Callable[[np.ndarray], dict[str, float]] | None = None
+    along: str = ""
 
     def better(self, value: float, than: float | None) -> bool:
         """Return whether ``value`` improves on ``than`` (anything but NaN improves on None and on NaN)."""

@@ -69,6 +69,10 @@ class Reconstruction(HeadedTask):
         assert self.input is not None
         return self.inputs[self.input]
 
+    def meaning(self) -> dict[str, Any]:
+        """Return which input is given back."""
+        return {"kind": "reconstruction", "input": self.input, "unit": "as the trunk takes it"}
+
     def predict(self, output: torch.Tensor) -> torch.Tensor:
         """Return the reconstruction as it is."""
         return output.float()

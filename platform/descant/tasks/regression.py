@@ -47,6 +47,10 @@ class Regression(HeadedTask):
         """Return the numbers side by side, (B, N)."""
         return output.float().flatten(1)
 
+    def meaning(self) -> dict[str, Any]:
+        """Return which label the numbers are."""
+        return {"kind": "numbers", "label": self.label}
+
     def blank(self) -> np.ndarray:
         """Return zeros."""
         return np.zeros(self.count, np.float32)
