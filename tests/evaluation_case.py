@@ -113,8 +113,10 @@ def batches(rank: int, world_size: int) -> Iterator[Batch]:
 
 def scores(rank: int, world_size: int) -> Scores:
     """The scores as this rank sees them."""
-    net = model().train()
+    net, threads = model().train(), torch.get_num_threads()
+    torch.set_num_threads(1)  # as each rank has: a matrix product rounds otherwise with more
     found = evaluate(net, tasks(), INPUTS, batches(rank, world_size), torch.device("cpu"), Ranks(rank, world_size))
+    torch.set_num_threads(threads)
     assert net.training, "an evaluation leaves the mode as it was"
     return found
 
