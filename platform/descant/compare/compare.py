@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from descant.compare.convergence import converged
 from descant.compare.results import ArmResult, Cell, Comparison
-from descant.compare.statistics import Direction, finite, mean_interval, paired_difference, verdict
+from descant.compare.statistics import Direction
 from descant.errors import UserError
 from descant.report.run_folder import Bounds, RunRecord, is_run, read_run
 
 COSTS: dict[str, Direction] = {"wall_s": "min", "throughput_samples_s": "max"}
 POSITIVE: Bounds = (0.0, float("inf"))
 Runs = Mapping[int, RunRecord]  # by seed
-Values = dict[int, float | None]  # by seed
 
 
 def compare_runs(
@@ -37,7 +36,14 @@ def compare_runs(
     splits = {task: _split(task, every) for run in every for task in run.tasks}
     baseline, _ = next(iter(read.values()))
     results = [
-        ArmResult(arm, runs, missing, _tasks(runs, baseline, splits), _cost(runs, baseline))
+        ArmResult(
+            arm,
+            runs,
+            missing,
+            _tasks(runs, baseline, splits),
+            _cost(runs, baseline),
+            converged(runs, baseline, every[0].main[0]),
+        )
         for arm, (runs, missing) in read.items()
     ]
     return Comparison(every[0].main, tuple(results), recipe, _notes(every))
@@ -81,7 +87,7 @@ def _tasks(arm: Runs, baseline: Runs, splits: Mapping[str, str]) -> dict[str, di
             values, reference = (
                 {seed: _values(run, task, split).get(metric) for seed, run in runs.items()} for runs in (arm, baseline)
             )
-            cells.setdefault(task, {})[metric] = _filled(empty, values, None if arm is baseline else reference)
+            cells.setdefault(task, {})[metric] = empty.filled(values, None if arm is baseline else reference)
     return cells
 
 
@@ -90,18 +96,8 @@ def _cost(arm: Runs, baseline: Runs) -> dict[str, Cell]:
     for name, direction in COSTS.items():
         values, reference = ({s: _float(run.summary.get(name)) for s, run in runs.items()} for runs in (arm, baseline))
         empty = Cell("train", direction, POSITIVE)
-        cells[name] = _filled(empty, values, None if arm is baseline else reference)
+        cells[name] = empty.filled(values, None if arm is baseline else reference)
     return cells
-
-
-def _filled(empty: Cell, values: Values, reference: Values | None) -> Cell:
-    """Return the cell with an arm's values; ``reference`` holds the baseline's, None where the arm is the baseline."""
-    estimate = mean_interval(list(finite(values).values()))
-    if reference is None:
-        return replace(empty, values=values, estimate=estimate)
-    difference = paired_difference(values, reference)
-    told = verdict(difference, empty.direction)
-    return replace(empty, values=values, estimate=estimate, difference=difference, verdict=told)
 
 
 def _values(run: RunRecord, task: str, split: str) -> Mapping[str, float | None]:

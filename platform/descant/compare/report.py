@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from descant.compare.results import Comparison
-from descant.compare.rows import Section, cost_sections, heads, metric_sections
-from descant.compare.sentences import INTERVAL_NOTE, findings
+from descant.compare.rows import Section, convergence_sections, cost_sections, heads, metric_sections
+from descant.compare.sentences import CONVERGENCE_NOTE, INTERVAL_NOTE, findings
 from descant.files import write_text
 from descant.report.files import as_yaml
 from descant.report.html import REPORT
@@ -40,6 +40,9 @@ def _comparison_body(comparison: Comparison, title: str) -> list[Markup]:
         svg = inline_svg(curves, "curves", "validation curves per arm")
         caption = "On the validation split: mean over seeds; the band is the 95 % interval of the mean at each epoch."
         body += [element("h2", "Curves"), figure(svg, caption)]
+    convergence = convergence_sections(comparison)
+    if convergence:
+        body += [element("h2", "Convergence"), _sections(comparison, convergence, CONVERGENCE_NOTE)]
     body += [element("h2", "Cost"), _cost_table(comparison)]
     return [*body, *_runs(comparison)]
 

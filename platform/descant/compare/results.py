@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from descant.compare.statistics import Direction, Estimate, PairedDifference, Verdict, within
+from descant.compare.statistics import (
+    Direction,
+    Estimate,
+    PairedDifference,
+    Verdict,
+    finite,
+    mean_interval,
+    paired_difference,
+    verdict,
+    within,
+)
 from descant.report.run_folder import Bounds, RunRecord
+
+Values = dict[int, float | None]  # by seed
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,15 @@ class Cell:
     estimate: Estimate | None = None
     difference: PairedDifference | None = None
     verdict: Verdict = "baseline"
+
+    def filled(self, values: Values, reference: Values | None) -> Cell:
+        """Return the cell with an arm's values; ``reference`` holds the baseline's, None where the arm is it."""
+        estimate = mean_interval(list(finite(values).values()))
+        if reference is None:
+            return replace(self, values=values, estimate=estimate)
+        difference = paired_difference(values, reference)
+        told = verdict(difference, self.direction)
+        return replace(self, values=values, estimate=estimate, difference=difference, verdict=told)
 
     @property
     def shown_estimate(self) -> Estimate | None:
@@ -65,13 +86,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One arm: its finished runs by seed, why others are missing, and its cells by task and metric and by cost."""
+    """One arm: its finished runs by seed, why others are missing, and its cells by task and metric and by cost.
+
+    ``convergence`` has those of the main task's curve beside the baseline's.
+    """
 
     name: str
     runs: Mapping[int, RunRecord]
     missing: Mapping[int, str]
     tasks: Mapping[str, Mapping[str, Cell]]
     cost: Mapping[str, Cell]
+    convergence: Mapping[str, Cell]
 
 
 @dataclass(frozen=True)
@@ -99,6 +124,7 @@ class Comparison:
                     for task, cells in arm.tasks.items()
                 },
                 "cost": {name: cell.to_json() for name, cell in arm.cost.items()},
+                "convergence": {name: cell.to_json() for name, cell in arm.convergence.items()},
                 "runs": {str(seed): str(run.folder) for seed, run in arm.runs.items()},
                 "missing": {str(seed): reason for seed, reason in arm.missing.items()},
             }

@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from descant.compare.results import Cell, Comparison
 
 COST_LABELS = {"wall_s": "wall time (s)", "throughput_samples_s": "samples per second"}
+CONVERGENCE_LABELS = {
+    "epochs_to_baseline_best": "epochs to the baseline's best loss",
+    "steps_to_baseline_best": "steps to the baseline's best loss",
+    "seconds_to_baseline_best": "seconds to the baseline's best loss",
+    "speed_up": "speed-up (the baseline's epochs over the arm's)",
+    "loss_ratio_quarter": "loss ratio after a quarter of the epochs",
+    "loss_ratio_half": "loss ratio after half of the epochs",
+    "loss_ratio_end": "loss ratio at the end",
+    "loss_reduction_quarter": "relative reduction after a quarter of the epochs",
+    "loss_reduction_half": "relative reduction after half of the epochs",
+    "loss_reduction_end": "relative reduction at the end",
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,16 @@ def cost_sections(comparison: Comparison) -> list[Section]:
         Section(label, tuple(_rows({arm.name: arm.cost[cost] for arm in comparison.arms}, comparison).values()))
         for cost, label in COST_LABELS.items()
     ]
+
+
+def convergence_sections(comparison: Comparison) -> list[Section]:
+    """Return a section per measure of how fast the main task's validation loss fell."""
+    sections = []
+    for measure, label in CONVERGENCE_LABELS.items():
+        cells = {arm.name: arm.convergence[measure] for arm in comparison.arms if measure in arm.convergence}
+        if any(cell.estimate for cell in cells.values()):
+            sections.append(Section(label, tuple(_rows(cells, comparison).values())))
+    return sections
 
 
 def short(key: str) -> str:

@@ -17,6 +17,12 @@ INTERVAL_NOTE = (
     "differences come by chance."
 )
 
+CONVERGENCE_NOTE = (
+    "By the main task's validation loss, each evaluation averaged with the two before, beside the baseline's run of "
+    "the same seed. n counts the seeds that reach the baseline's best loss at all: the mean is of these alone. Loss "
+    "ratio and relative reduction compare equal epochs."
+)
+
 
 def findings(comparison: Comparison) -> list[str]:
     """Say what the baseline reached in the main metric, then of each other arm how it differs, then the notes."""
@@ -29,6 +35,7 @@ def findings(comparison: Comparison) -> list[str]:
         seeds = counted(cell.estimate.n, "seed")
         said = [f"Baseline {name}: {task} {metric} {texts[name][2]} on {cell.split} ({seeds})."]
         said += [_finding(comparison, arm, texts.get(arm.name, "")) for arm in comparison.arms[1:]]
+        said += [text for arm in comparison.arms[1:] if (text := _speed(comparison, arm))]
     return [*said, *comparison.notes]
 
 
@@ -37,6 +44,23 @@ def _finding(comparison: Comparison, arm: ArmResult, texts: Sequence[str]) -> st
     if cell is None or cell.difference is None:
         return f"{arm.name}: it shares no finished seed with the baseline."
     return f"{arm.name}: {cell.verdict}, {texts[3]} ({counted(cell.difference.n, 'seed')})."
+
+
+def _speed(comparison: Comparison, arm: ArmResult) -> str:
+    """Say how soon an arm came to the baseline's best loss, and how many seeds did; empty without curves."""
+    name = "epochs_to_baseline_best"
+    cell, base = arm.convergence.get(name), comparison.baseline.convergence.get(name)
+    if cell is None or base is None or base.estimate is None:
+        return ""
+    asked = counted(len(cell.values), "seed")
+    if cell.estimate is None:
+        return f"{arm.name}: none of {asked} reaches the baseline's best validation loss."
+    own = [base.values[seed] for seed, value in cell.values.items() if value is not None]
+    before = sum(value for value in own if value is not None) / len(own)
+    return (
+        f"{arm.name}: {cell.estimate.n} of {asked} reach the baseline's best validation loss, after "
+        f"{cell.estimate.mean:.3g} epochs where the baseline takes {before:.3g}."
+    )
 
 
 def _main_cell(comparison: Comparison, arm: ArmResult) -> Cell | None:
