@@ -84,18 +84,23 @@ class MultiTaskModel(nn.Module):
         plain = [name for name in wanted if name not in views or name in pairs]
         features = self.sharing(inputs, plain) if plain else {}
         outputs = {name: self.output(name, features[name]) for name in plain if name not in self._group}
-        whole: dict[tuple[str, ...], Tensor] = {}
-        for place, fused in enumerate(self.fused):
-            members = [name for name in plain if self._group.get(name) == place]
-            if members:
-                stacked = fused(self.gated(members[0], features[members[0]]), members)
-                outputs |= zip(members, stacked.unbind(1), strict=True)
-                whole[tuple(members)] = stacked
+        stacked = self._stacked(features, plain)
+        for members, output in stacked.items():
+            outputs |= zip(members, output.unbind(1), strict=True)
         for name in views:
             with self._not_tracking():
                 seen = self.output(name, self.sharing(views[name], [name])[name])
             outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
-        return Outputs({name: outputs[name] for name in wanted}, whole)
+        return Outputs({name: outputs[name] for name in wanted}, stacked)
+
+    def _stacked(self, features: Mapping[str, Tensor], tasks: Collection[str]) -> dict[tuple[str, ...], Tensor]:
+        """Return the outputs of fused heads, (B, tasks, …), by those of their tasks that are wanted."""
+        stacked: dict[tuple[str, ...], Tensor] = {}
+        for place, fused in enumerate(self.fused):
+            members = tuple(name for name in tasks if self._group.get(name) == place)
+            if members:
+                stacked[members] = fused(self.gated(members[0], features[members[0]]), members)
+        return stacked
 
     @contextmanager
     def _not_tracking(self) -> Iterator[None]:

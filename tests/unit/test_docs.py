@@ -19,7 +19,7 @@ from descant.inputs import inputs
 from descant.pack.fma import pack_fma
 from descant.recipe import RunSettings, TaskSettings, TrainerSettings, parse_override
 from descant.recipe.recipe import KEYS
-from descant.recipe.settings import STOP_KEYS, StopSettings
+from descant.recipe.task_settings import STOP_KEYS, StopSettings
 from descant.registry import Registry, _constructor
 from descant.schedules import schedules
 from descant.sharing import sharings

@@ -121,7 +121,7 @@ def _start(data: str | None, fields: Mapping[str, Field]) -> _Start:
 def _reads(plain: Mapping[str, Any], fields: Mapping[str, Field]) -> frozenset[str] | None:
     """Return the fields that a recipe's inputs and tasks read, None where they cannot."""
     from descant.inputs import inputs
-    from descant.recipe.settings import TaskSettings
+    from descant.recipe.task_settings import TaskSettings
     from descant.tasks import tasks
 
     try:

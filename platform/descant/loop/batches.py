@@ -15,7 +15,8 @@ from descant.data.order import Order, Slice, TrainingOrder, sample_rng, view_rng
 from descant.data.sources import JoinedReader
 from descant.errors import UserError
 from descant.inputs.base import Input, View
-from descant.tasks.base import BadLabel, Task, together
+from descant.tasks import BadLabel, Task
+from descant.tasks.fusion import together
 
 BATCHES_AHEAD = 16
 _LONGEST_REASON = 300  # characters

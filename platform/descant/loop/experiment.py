@@ -22,12 +22,12 @@ from descant.inputs import Input, inputs
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
 from descant.recipe import DataSettings, Recipe
-from descant.recipe.settings import STOP_KEYS, TASK_KEYS
+from descant.recipe.task_settings import STOP_KEYS, TASK_KEYS
 from descant.schedules import Schedule, parse_schedule
 from descant.sharing import Sharing, sharings
 from descant.stopping import StopRule, rules
 from descant.tasks import Task, tasks
-from descant.tasks.base import together
+from descant.tasks.fusion import together
 from descant.trunks import Trunk, build_trunk
 
 

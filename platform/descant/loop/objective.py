@@ -15,7 +15,8 @@ from descant.balance import LossBalancer
 from descant.data.batch import Batch
 from descant.loop.ranks import Ranks
 from descant.schedules import Schedule
-from descant.tasks.base import Task, together
+from descant.tasks import Task
+from descant.tasks.fusion import together
 
 
 @dataclass(frozen=True)

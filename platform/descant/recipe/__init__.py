@@ -5,7 +5,8 @@ from descant.recipe.data import DataSettings
 from descant.recipe.files import shipped_recipes
 from descant.recipe.recipe import Recipe, differences, parse_recipe, plugin_names
 from descant.recipe.run import RunSettings
-from descant.recipe.settings import Component, OptimizerSettings, TaskSettings, TrainerSettings
+from descant.recipe.settings import Component, OptimizerSettings, TrainerSettings
+from descant.recipe.task_settings import TaskSettings
 
 __all__ = [
     "Component",

@@ -15,11 +15,11 @@ from descant.recipe.run import RunSettings
 from descant.recipe.settings import (
     Component,
     OptimizerSettings,
-    TaskSettings,
     TrainerSettings,
     as_text,
     typed,
 )
+from descant.recipe.task_settings import TaskSettings
 from descant.values import check_value, written
 
 KEYS: dict[str, Any] = {

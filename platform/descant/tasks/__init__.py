@@ -1,9 +1,10 @@
 """The task contract and the ready kinds of task; tasks themselves live in other packages."""
 
 from descant.tasks.attributes import BinaryAttributes
-from descant.tasks.base import BadLabel, Task, register_task, tasks
+from descant.tasks.base import Task, register_task, tasks
 from descant.tasks.classification import Classification
 from descant.tasks.contrastive import Contrastive
+from descant.tasks.labels import BadLabel
 from descant.tasks.landmarks import Landmarks
 from descant.tasks.masked import MaskedReconstruction
 from descant.tasks.metrics import Metric

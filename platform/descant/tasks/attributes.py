@@ -14,8 +14,8 @@ from descant.errors import UserError, nearest
 from descant.inputs.base import View, image_view
 from descant.lazy import torch
 from descant.tasks import attribute_metrics, losses, ranking
-from descant.tasks.base import BadLabel
 from descant.tasks.headed import HeadedTask
+from descant.tasks.labels import BadLabel
 from descant.tasks.sides import check_sides, mirrored_order
 
 

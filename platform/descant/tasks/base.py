@@ -19,18 +19,8 @@ from descant.registry import Registry
 from descant.tasks.metrics import Metric
 
 Loss = Callable[[Any, Any], "torch.Tensor"]
-_LARGEST = 1e15  # of a label's numbers: its square, summed over a batch, is far from where float32 ends
 
 tasks: Registry[Task]
-
-
-class BadLabel(ValueError):
-    """A sample's label cannot teach this task; the sample's label is quarantined, with the reason."""
-
-
-def can_teach(numbers: np.ndarray) -> bool:
-    """Return whether a label's numbers are finite, as float32 and in squared losses too: none is beyond 1e15."""
-    return bool((np.abs(numbers.astype(np.float64)) <= _LARGEST).all())  # NaN is not
 
 
 class Task:
@@ -230,15 +220,6 @@ class Task:
                 f"the task {self.name!r} needs a label of kind {' or '.join(self.label_kinds)}, "
                 f"but {self.label!r} is of kind {self.field.kind}"
             )
-
-
-def together(tasks: Mapping[str, Task], also: Callable[[str], Hashable] = lambda name: None) -> list[tuple[str, ...]]:
-    """Return the tasks in groups of one fusion key, and of one value of ``also``; those without a key alone."""
-    groups: dict[Hashable, list[str]] = {}
-    for name, task in tasks.items():
-        key = task.fusion_key()
-        groups.setdefault(name if key is None else (key, also(name)), []).append(name)
-    return [tuple(group) for group in groups.values()]
 
 
 tasks = Registry("task", "tasks")

@@ -11,8 +11,8 @@ from descant.errors import UserError
 from descant.inputs.base import View, image_view
 from descant.lazy import torch
 from descant.tasks import losses, metrics, ranking
-from descant.tasks.base import BadLabel
 from descant.tasks.headed import HeadedTask
+from descant.tasks.labels import BadLabel
 from descant.tasks.sides import check_sides, mirrored_order
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from descant.tasks.base import BadLabel
+from descant.tasks.labels import BadLabel
 
 _OUTSIDE = 0.5  # widths and heights of the image
 _SWAPPED = 0.1

@@ -12,9 +12,9 @@ from descant.errors import UserError
 from descant.inputs.base import View, image_view
 from descant.lazy import torch
 from descant.tasks import landmark_metrics, losses
-from descant.tasks.base import BadLabel, can_teach
 from descant.tasks.faces import check_places, check_sides_of_eyes
 from descant.tasks.headed import HeadedTask
+from descant.tasks.labels import BadLabel, can_teach
 
 
 class Landmarks(HeadedTask):

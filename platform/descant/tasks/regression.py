@@ -11,8 +11,8 @@ import numpy as np
 from descant.inputs.base import View
 from descant.lazy import torch
 from descant.tasks import losses, metrics
-from descant.tasks.base import BadLabel, can_teach
 from descant.tasks.headed import HeadedTask
+from descant.tasks.labels import BadLabel, can_teach
 
 
 class Regression(HeadedTask):
