@@ -20,7 +20,7 @@ class Ends(Landmarks):
     label = "landmarks"
     point_names = ("left", "right")
 
-@register_task("tone_of_a_test")
+@register_task("end_of_a_test")
 class Tone(Classification):
     \"\"\"How bright the rest is.\"\"\"
     label = "shade"
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "ends.yaml").write_text(
         f"data: {image_data_set(folder / 'data')}\nplugins: [end_tasks_of_a_test.py]\ntrunk: mlp\n"
         "inputs: {image: {size: 8, grey: true}}\nrun: inline\ntasks:\n  ends_of_a_test: {role: main}\n"
-        "  tone_of_a_test: {metrics: [accuracy, balanced_accuracy, f1, auc]}\n"
+        "  end_of_a_test: {metrics: [accuracy, balanced_accuracy, f1, auc]}\n"
     )
     overrides = [f"run.dir={folder / 'runs'}", "trainer.epochs=2", "trainer.batch_size=8", "trainer.loader_workers=0"]
     return train(str(folder / "ends.yaml"), overrides).folder
@@ -52,7 +52,7 @@ def test_json_has_the_details_that_the_run_folder_has(run: Path, capsys: pytest.
     assert sum(points["mean_error"].values()) / 2 == pytest.approx(
         printed["tasks"]["ends_of_a_test"]["mean_error"], rel=1e-6
     )
-    assert set(printed["details"]["tone_of_a_test"]) == {"balanced_accuracy", "f1", "auc"}
+    assert set(printed["details"]["end_of_a_test"]) == {"balanced_accuracy", "f1", "auc"}
 
 
 def test_details_are_no_rows_and_no_part_of_the_summary(run: Path) -> None:
