@@ -29,8 +29,8 @@ $(MUSIC)/dataset.json: $(RAW)/faces/training.txt
 $(FACES)/dataset.json: $(RAW)/faces/training.txt
 	$(BIN)/descant pack mtfl $(RAW)/faces $(FACES) --overwrite
 
-test: .venv/.dev  ## all tests, fast first
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev  ## all tests, fast first, in two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.dev  ## ruff
 	$(BIN)/ruff check .
