@@ -82,3 +82,23 @@ def test_own_trunks_without_coupling_learn_what_single_runs_do(tmp_path: Path, c
         ours = last_weights(both)
         for name, value in found.items():
             assert torch.equal(ours[name.replace("sharing.trunk.", f"sharing.trunks.{alone}.")], value), name
+
+
+@pytest.mark.parametrize("scheme", ["activations", "cosine"])
+def test_a_task_with_a_view_of_its_own_is_compared_with_nothing(tmp_path: Path, common: list[str], scheme: str) -> None:
+    settings = [*common, f"run.dir={tmp_path}", f"sharing={SCHEMES[scheme]}", "trainer.steps=3"]
+    alone = train("face_landmarks", [*settings, "run.name=alone"]).folder
+    both = train("face_landmarks", [*settings, "tasks.rotation.weight=0", "run.name=both"]).folder
+    rows = [read_rows(run / "metrics.jsonl") for run in (alone, both)]
+    couplings = [[row["value"] for row in run if row["metric"] == "coupling"] for run in rows]
+    assert couplings[0] == couplings[1] and len(couplings[0]) == 3
+
+
+def test_a_trunk_of_its_own_stays_where_a_batch_has_nothing_for_its_task(tmp_path: Path, common: list[str]) -> None:
+    """Momentum and weight decay would move it, and the run would not be that of the task alone."""
+    settings = [*common, f"run.dir={tmp_path}", "trainer.batch_size=1", "optimizer={name: adam, lr: 1e-3}"]
+    both = train("face_landmarks", [*settings, "sharing={name: soft, strength: 0}", "run.name=both"]).folder
+    single = [*settings, f"tasks.{MAIN}=null", f"tasks.{HELP}.role=main", "run.name=single"]
+    ours, found = last_weights(both), last_weights(train("face_landmarks", single).folder)
+    for name, value in found.items():
+        assert torch.equal(ours[name.replace("sharing.trunk.", f"sharing.trunks.{HELP}.")], value), name

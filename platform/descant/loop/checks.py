@@ -37,7 +37,9 @@ def check(experiment: Experiment) -> None:
     for norm in norms:
         norm.valid_B = torch.tensor([True, False])  # as in a batch with a sample that cannot be read
     _check_parts(experiment, model)
-    unreached = rehearse(model, experiment.inputs, experiment.tasks)
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    reached = set().union(*rehearse(model, experiment.inputs, experiment.tasks).values())
+    unreached = [name for name in trained if name not in reached]
     if norms and recipe.trainer.micro_batch is not None:
         logger.warning(
             "the trunk normalises over micro-batches of %d samples of each worker (trainer.micro_batch), so results "

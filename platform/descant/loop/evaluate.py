@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -53,6 +53,17 @@ class Scores:
     chances: dict[str, dict[str, float]] = field(default_factory=dict)
     details: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     part_losses: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def replaced(self, others: Scores) -> Scores:
+        """Return these scores with those of the tasks that ``others`` has in their place."""
+        return replace(
+            self,
+            values=self.values | others.values,
+            pictures=self.pictures | others.pictures,
+            chances=self.chances | others.chances,
+            details=self.details | others.details,
+            part_losses=self.part_losses | others.part_losses,
+        )
 
 
 class _Sums:

@@ -22,8 +22,8 @@ CPU = torch.device("cpu")
 
 def rehearse(
     model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[str, Task], device: torch.device = CPU
-) -> list[str]:
-    """Run ``model`` on blank samples, freeze the parameters that no task's gradient reaches, and return their names.
+) -> dict[str, set[str]]:
+    """Run ``model`` on blank samples, freeze what no task's gradient reaches, and return what each task's reaches.
 
     A frozen parameter stays as it starts; left as it is, ranks that train together would wait for its gradient.
     The model's other state and torch's random state are untouched.
@@ -37,18 +37,22 @@ def rehearse(
         with _sentence(f"the trunk does not take its inputs ({shapes}, each after the batch)"):
             features = model.sharing(ready, list(tasks))
         losses = [_loss(model, task, features[name], ready) for name, task in tasks.items()]
-        total = torch.stack(losses).sum()
-        if not total.requires_grad:
+        trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        reach = {name: _reached(loss, trained) for name, loss in zip(tasks, losses, strict=True)}
+        everything = set().union(*reach.values())
+        if not everything:
             raise UserError("no parameter is trained: no task's gradient reaches any, or all are frozen")
-        total.backward()  # type: ignore[no-untyped-call]
-        unreached = {
-            name: parameter
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and parameter.grad is None
-        }
-    for parameter in unreached.values():
-        parameter.requires_grad_(False)
-    return list(unreached)
+    for name, parameter in trained.items():
+        parameter.requires_grad_(name in everything)
+    return reach
+
+
+def _reached(loss: Tensor, parameters: Mapping[str, nn.Parameter]) -> set[str]:
+    """Return the names of the parameters that have a gradient of ``loss``."""
+    if not loss.requires_grad:
+        return set()
+    gradients = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True, allow_unused=True)
+    return {name for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
 
 
 def _blank(input: Input, device: torch.device) -> Tensor:

@@ -53,7 +53,7 @@ class Stepper:
         self.tasks = dict(experiment.tasks)
         self._stopped_rows: dict[str, list[int]] = {}
         self.cosines: dict[str, float] = {}
-        rehearse(model, self.inputs, experiment.tasks)
+        self._reach = rehearse(model, self.inputs, experiment.tasks)
         self._trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.norms = globalise(model, ranks)
         self.accelerator = make_accelerator(self.settings, ranks)
@@ -77,7 +77,7 @@ class Stepper:
             parameter.requires_grad_(True)
         for norm in self.norms:
             norm.valid_B = None
-        rehearse(self.module, self.inputs, self.tasks, self.device)
+        self._reach = rehearse(self.module, self.inputs, self.tasks, self.device)
         if is_wrapped:
             self.model = self.accelerator.prepare_model(self.module)
 
@@ -99,7 +99,7 @@ class Stepper:
             compare: tasks whose gradients are compared with the main task's, into ``cosines``; of the step's first
                 micro-batch.
         """
-        self._compare, self.cosines = list(compare), {}
+        self._compare, self.cosines, self._is_coupled = list(compare), {}, False
         self._counts_K = torch.tensor([max(n, 1) for n in beat.counts_K], dtype=torch.float32, device=self.device)
         rows = len(whole.keys)
         size = min(self.settings.micro_batch or rows, rows)
@@ -109,8 +109,20 @@ class Stepper:
                 self._micro_batch(step, whole.rows(start, start + size), beat, recipe_weights_K, last)
         counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
         self._untaught = {name for name, count in counts.items() if not count}
-        for name in self._untaught & self.module.heads.keys():
-            for parameter in self.module.heads[name].parameters():
+        self._forget_untaught()
+
+    def _forget_untaught(self) -> None:
+        """Take the zero gradients from what serves tasks alone that have no label in this global batch.
+
+        The optimizer leaves it where it is, as it would without the batch: momentum and decay would move it. What soft
+        sharing pulls at has a gradient still.
+        """
+        untaught = self._untaught & self._reach.keys()
+        if not untaught:
+            return
+        taught = set().union(*(names for task, names in self._reach.items() if task not in untaught))
+        for name, parameter in self.module.named_parameters():
+            if name not in taught and not (self._is_coupled and name.startswith("sharing.")):
                 parameter.grad = None
 
     def update(self, any_label: bool, measure: bool) -> Tensor | None:
@@ -192,6 +204,7 @@ class Stepper:
         if not parts:
             return None
         total = torch.stack(parts).sum()
+        self._is_coupled = True
         self.meter.add_coupling(total)
         return total
 

@@ -114,6 +114,19 @@ class Stopping:
             self._follow(decision, epoch, scores, model)
         return decisions
 
+    def restored(self, decisions: Sequence[Decision]) -> list[str]:
+        """Return the tasks whose heads, or rows of them, were put back by ``decide``: their scores are others now."""
+        stopped = [self._subjects[decision.name].task for decision in decisions if decision.stops]
+        return [task for task in dict.fromkeys(stopped) if self._settings[task].action == "restore"]
+
+    def rescore(self, decisions: Sequence[Decision], scores: Scores) -> None:
+        """Take the losses of heads that were put back, on the trunk as it is now, as those of where they stopped."""
+        tasks = self.restored(decisions)
+        for decision in decisions:
+            subject = self._subjects[decision.name]
+            if decision.stops and subject.task in tasks:
+                self._courses[decision.name].loss = subject.loss(scores)
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that is carried from step to step."""
         courses = {name: {**vars(course), "curves": asdict(course.curves)} for name, course in self._courses.items()}
@@ -136,8 +149,9 @@ class Stopping:
         name, settings, rule = subject.name, self._settings[subject.task], self.rules[subject.task]
         course, trained, aligned = self._courses[name], self._losses[name].take(), self._alignments[name].take()
         if not self.trains(name):
-            worse = settings.revive is not None and subject.loss(scores) > course.loss * (1 + settings.revive)
-            return Decision(name, revives=worse and not self.ended)
+            least = course.loss + (settings.revive or 0.0) * abs(course.loss)
+            is_worse = settings.revive is not None and subject.loss(scores) > least
+            return Decision(name, revives=is_worse and not self.ended)
         loss = subject.loss(scores)
         if settings.action == "restore" and loss < course.best_loss:
             course.best_loss, course.head = loss, model.head_state(subject.task, subject.row)
@@ -151,7 +165,7 @@ class Stopping:
             course.stopped_epoch, course.loss = epoch, subject.loss(scores)
             if course.head:
                 model.load_head_state(subject.task, course.head, subject.row)
-                course.loss = course.best_loss
+                course.head = {}  # the model has it now
         elif decision.revives:
             self._courses[decision.name] = Course(self._new_curves(subject), began=epoch + 1)
 

@@ -140,24 +140,32 @@ class Training:
         self.pulse.beat(None)  # the step's losses are finite, or the run ends before they are evaluated and saved
         best = None
         if due.evaluate:
-            scores = self._evaluate("validation", self.stopping.scored)
-            best = self._is_best(epoch, scores)
-            self.record.evaluation(self.progress.step, epoch, "validation", scores, best)
-            self._decide(epoch, scores)
+            best = self._evaluated(epoch)
         self._save(best=best)
         if due.epoch_ends and not self._is_done():
             self._begin_epoch()
             self.meter.start_clock()
 
-    def _decide(self, epoch: int, scores: Scores) -> None:
-        """Ask the stop rules, and train on with the tasks that go on."""
+    def _evaluated(self, epoch: int) -> bool:
+        """Score the epoch, ask the stop rules, train on with the tasks that go on; return whether it is the best yet.
+
+        What is scored, judged and saved is the model with the heads that stopping has put back.
+        """
         before = self.stopping.active
+        scores = self._evaluate("validation", self.stopping.scored)
         weights = dict(zip(self.experiment.tasks, self.weights_K.tolist(), strict=True))
         decisions = self.stopping.decide(epoch, scores, weights, self.stepper.module)
+        restored = self.stopping.restored(decisions)
+        if restored:
+            scores = scores.replaced(self._evaluate("validation", restored))
+            self.stopping.rescore(decisions, scores)
+        best = self._is_best(epoch, scores)
+        self.record.evaluation(self.progress.step, epoch, "validation", scores, best)
         self.record.decisions(decisions, self.stopping)
         self.stepper.train_parts(self.stopping.parts)
         if self.stopping.active != before and not self.stopping.ended:
             self.stepper.train_only(self.stopping.active)
+        return best
 
     def _begin_epoch(self) -> None:
         epoch = self.progress.epoch

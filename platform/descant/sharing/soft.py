@@ -59,6 +59,7 @@ class SoftSharing(Sharing):
         self.shapes = self._tap(inputs)
         self._reached = reached(self._trunk(self.main), inputs)
         self._kept: dict[str, dict[str, Tensor]] = {}
+        self.is_tracking = True
         self._names: dict[Group, list[str]] = {}
         for group in self._groups(list(features)):
             self._check(group)
@@ -70,13 +71,14 @@ class SoftSharing(Sharing):
     def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str]) -> dict[str, Tensor]:
         """Return each task's feature, of its own trunk."""
         given = {task: self.trunks[task](inputs) for task in tasks}
-        self._kept = given if self.training and self.of_activations and self.strength else {}
+        if self.is_tracking:  # of the inputs as they are: the views of single tasks are compared with nothing
+            self._kept = given if self.training and self.of_activations and self.strength else {}
         return {task: features[self.features[task]] for task, features in given.items()}
 
     def coupling(self, tasks: Collection[str]) -> Coupling:
         """Return how far ``tasks`` are apart: their weights, or what the latest ``forward`` gave."""
         kept, self._kept = self._kept, {}  # they hold the graph
-        active = [task for task in self.features if task in tasks]
+        active = [task for task in self.features if task in tasks and (task in kept or not self.of_activations)]
         groups = self._groups(active)
         if not self.strength or not groups:
             return Coupling()

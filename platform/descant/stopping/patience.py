@@ -32,7 +32,7 @@ class Patience(StopRule):
         self.watch = watch
 
     def measure(self, curves: Curves) -> float | None:
-        """Return the number of evaluations since the latest improvement, None before the first evaluation."""
+        """Return the number of evaluations since the latest improvement, None before there is a number at all."""
         values_T = curves.validation_loss if self.watch == "loss" else curves.metric
         sign = -1.0 if self.watch == "metric" and curves.direction == "max" else 1.0
         best, since = math.inf, 0
@@ -40,4 +40,4 @@ class Patience(StopRule):
             since += 1
             if math.isfinite(value) and sign * value < best - self.min_delta:
                 best, since = sign * value, 0
-        return float(since) if values_T else None
+        return float(since) if math.isfinite(best) else None

@@ -65,8 +65,11 @@ class HeadedTask(Task):
         return heads.build(self._head_name, self._head_options, feature=feature, shape=self.output_shape)
 
     def fusion_key(self) -> Hashable | None:
-        """Return the head's and the loss's key: a linear head without options, and a loss that is a plain function."""
-        is_plain = type(self).loss is Task.loss and self.label is not None
+        """Return the head's and the loss's key: a linear head without options, and a loss that is a plain function.
+
+        None for a class that makes its head or its loss in a way of its own.
+        """
+        is_plain = type(self).loss is Task.loss and type(self).head is HeadedTask.head and self.label is not None
         if self._head_name != "linear" or self._head_options or not is_plain:
             return None
         return self.output_shape, self._loss, self.blank().dtype.str, self.blank().shape

@@ -30,7 +30,7 @@ NAN, INF = math.nan, math.inf
         ([2, 1.5], 0.5, 1),
         ([2, 1, NAN, NAN], 0, 2),  # NaN never improves
         ([NAN, 2, 1], 0, 0),
-        ([NAN, NAN, NAN], 0, 3),  # and nothing has improved yet
+        ([NAN, NAN, NAN], 0, None),  # nothing is known: nothing is said
         ([2, -INF, INF, 1], 0, 0),  # infinity is no improvement, and nothing to improve on
         ([-1, -2, -1.5], 0, 1),
     ],
