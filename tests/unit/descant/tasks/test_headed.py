@@ -151,3 +151,12 @@ def test_a_users_head_is_found_by_its_name() -> None:
 def test_what_does_not_fit_is_one_sentence(make: Callable[[], Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         make()
+
+
+def test_a_class_that_makes_its_own_head_is_fused_with_nothing() -> None:
+    class Own(Classification):
+        def head(self, feature: tuple[int, ...]) -> torch.nn.Module:
+            return torch.nn.Sequential(torch.nn.Linear(feature[-1], 3))
+
+    assert made(Classification, "genre").fusion_key() is not None
+    assert made(Own, "genre").fusion_key() is None
