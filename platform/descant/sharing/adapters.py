@@ -16,6 +16,8 @@ from descant.errors import UserError, nearest
 from descant.sharing.base import MakeTrunk, Shapes, Sharing, sharings
 from descant.sharing.own_trunks import within
 
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
 
 @sharings.register("adapters")
 class Adapters(Sharing):
@@ -53,6 +55,9 @@ class Adapters(Sharing):
         weights = list(self._plain().values())
         with_adapters = list(features)[0 if main else 1 :]
         self.deltas = nn.ModuleDict({task: Deltas(weights, rank) for task in with_adapters})
+        # Other weights make other features: what normalises those of one task is not what normalises another's.
+        known = with_adapters if not frozen else []
+        self.statistics = nn.ModuleDict({task: Statistics(self.trunk) for task in known})
         if frozen:
             self.trunk.requires_grad_(False).eval()
 
@@ -75,7 +80,11 @@ class Adapters(Sharing):
 
     def _weights(self, task: str) -> dict[str, Tensor]:
         plain, deltas = self._plain(), self.deltas[task]()
-        return {name: weight + self.scale * delta for (name, weight), delta in zip(plain.items(), deltas, strict=True)}
+        own: dict[str, Tensor] = self.statistics[task]() if task in self.statistics else {}
+        changed = {
+            name: weight + self.scale * delta for (name, weight), delta in zip(plain.items(), deltas, strict=True)
+        }
+        return own | changed
 
     def _plain(self) -> dict[str, Tensor]:
         weights: dict[str, Tensor] = {}
@@ -84,6 +93,20 @@ class Adapters(Sharing):
             assert isinstance(weight, Tensor)
             weights[f"{layer}.weight"] = weight
         return weights
+
+
+class Statistics(nn.Module):
+    """One task's running statistics of all normalisations of a trunk, which start as the trunk's."""
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self._names = [name for name, _ in trunk.named_buffers() if name.rpartition(".")[2] in _STATISTICS]
+        for name in self._names:
+            self.register_buffer(name.replace(".", "/"), trunk.get_buffer(name).clone())
+
+    def forward(self) -> dict[str, Tensor]:
+        """Return them by the names that they have in the trunk; they are updated in place."""
+        return {name: self.get_buffer(name.replace(".", "/")) for name in self._names}
 
 
 class Deltas(nn.ModuleList):

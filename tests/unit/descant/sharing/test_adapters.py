@@ -73,3 +73,35 @@ def test_linear_layers_of_a_transformer_are_adapted() -> None:
     sizes = [block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2]
     expected = sum(3 * (linear.in_features + linear.out_features) for linear in sizes if isinstance(linear, nn.Linear))
     assert sum(parameter.numel() for parameter in sharing.deltas["help"].parameters()) == expected
+
+
+def test_each_task_has_running_statistics_of_its_own() -> None:
+    inputs = {"image": (3, 32, 32)}
+    sharing: Any = sharings.build(
+        "adapters",
+        {"rank": 2},
+        make_trunk=lambda: build_trunk("resnet10t", {}, inputs),
+        features=FEATURES,
+        inputs=inputs,
+    )
+    for module in sharing.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # the statistics of the latest batch
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in sharing.named_parameters():
+            if name.endswith(".b"):
+                parameter.normal_(std=0.1)
+        batch = {"image": torch.rand(16, 3, 32, 32)}
+        started = {name: value.clone() for name, value in sharing.trunk.named_buffers()}
+        trained = sharing.train()(batch, FEATURES)
+        found = sharing.eval()(batch, FEATURES)
+    for task in FEATURES:
+        counts = [value for name, value in sharing.statistics[task].named_buffers() if name.endswith("tracked")]
+        assert counts and all(count == 1 for count in counts)
+        # Evaluation takes the unbiased variance: with 16 samples of one pixel in the last layers a few per cent.
+        assert (found[task] - trained[task]).norm() < 0.15 * trained[task].norm()
+    assert not torch.equal(
+        *(sharing.statistics[task].get_buffer("model/bn1/running_var") for task in list(FEATURES)[:2])
+    )
+    assert all(torch.equal(value, started[name]) for name, value in sharing.trunk.named_buffers())
