@@ -60,7 +60,8 @@ def _check_parts(experiment: Experiment, model: MultiTaskModel) -> None:
             continue
         where = f"tasks.{name}.stop"
         if stop.per != task.part:
-            allowed = "the task stops as a whole: take it out" if task.part is None else f"allowed is {task.part!r}"
+            whole = "tasks of its kind stop as a whole (those of BinaryAttributes may stop by attribute): take it out"
+            allowed = whole if task.part is None else f"allowed is {task.part!r}"
             raise UserError(f"{where}.per is {stop.per!r}, but {allowed}")
         if rule.reads_alignment:
             raise UserError(

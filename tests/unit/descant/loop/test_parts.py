@@ -180,7 +180,7 @@ def test_a_main_task_that_may_stop_ends_the_run_with_its_last_part(data: Path) -
         (["tasks.traits_by_part.stop.per=atribute"], "stop.per is 'atribute', but allowed is 'attribute'"),
         (
             ["tasks.genre.stop={rule: patience, per: class, allow_main: true}"],
-            "genre.stop.per .* as a whole: take",
+            "genre.stop.per .* stop as a whole .*: take it out",
         ),
         (["tasks.traits_by_part.stop.rule=transfer"], "gradients are compared by task: take 'per' out"),
         (["tasks.traits_by_part.head={name: sequence}"], "has no row of weights for each: take 'per' out, or the head"),
