@@ -17,12 +17,10 @@ from descant.model import MultiTaskModel
 from descant.tasks import Task
 
 ROWS = 2  # normalisation over a batch needs two
-CPU = torch.device("cpu")
+_FEATURE = "the feature"  # among names of parameters, none of which has blanks
 
 
-def rehearse(
-    model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[str, Task], device: torch.device = CPU
-) -> dict[str, set[str]]:
+def rehearse(model: MultiTaskModel, inputs: Mapping[str, Input], tasks: Mapping[str, Task]) -> dict[str, set[str]]:
     """Run ``model`` on blank samples, freeze what no task's gradient reaches, and return what each task's reaches.
 
     A frozen parameter stays as it starts; left as it is, ranks that train together would wait for its gradient.
@@ -32,13 +30,17 @@ def rehearse(
         UserError: a trunk, head, loss or metric that does not take what it is given, or nothing to train.
     """
     with _untouched(model):
-        ready = {name: _blank(input, device) for name, input in inputs.items()}
+        ready = {name: _blank(input) for name, input in inputs.items()}
         shapes = ", ".join(f"{name} {tuple(value.shape[1:])}" for name, value in ready.items())
         with _sentence(f"the trunk does not take its inputs ({shapes}, each after the batch)"):
             features = model.sharing(ready, list(tasks))
-        losses = [_loss(model, task, features[name], ready) for name, task in tasks.items()]
+        losses = {name: _loss(model, task, features[name], ready) for name, task in tasks.items()}
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        reach = {name: _reached(loss, trained) for name, loss in zip(tasks, losses, strict=True)}
+        below: dict[int, set[str]] = {}  # by feature, which many tasks may have in common: one pass through the trunk
+        reach = {}
+        for name, loss in losses.items():
+            feature = None if tasks[name].own_view else features[name]
+            reach[name] = _reached(loss, trained, feature, below)
         everything = set().union(*reach.values())
         if not everything:
             raise UserError("no parameter is trained: no task's gradient reaches any, or all are frozen")
@@ -47,20 +49,39 @@ def rehearse(
     return reach
 
 
-def _reached(loss: Tensor, parameters: Mapping[str, nn.Parameter]) -> set[str]:
-    """Return the names of the parameters that have a gradient of ``loss``."""
-    if not loss.requires_grad:
+def _reached(
+    loss: Tensor, parameters: Mapping[str, nn.Parameter], feature: Tensor | None, below: dict[int, set[str]]
+) -> set[str]:
+    """Return the names of the parameters that have a gradient of ``loss``: in the head, and ``below`` its feature.
+
+    Without a feature all are looked for at once.
+    """
+    if feature is None:
+        return _with_gradient(loss, parameters)
+    heads = {name: parameter for name, parameter in parameters.items() if not name.startswith("sharing.")}
+    if not feature.requires_grad:
+        return _with_gradient(loss, heads)
+    found = _with_gradient(loss, {**heads, _FEATURE: feature})
+    if _FEATURE not in found:
+        return found
+    if id(feature) not in below:
+        shared = {name: parameter for name, parameter in parameters.items() if name not in heads}
+        below[id(feature)] = _with_gradient(feature.sum(), shared)
+    return found - {_FEATURE} | below[id(feature)]
+
+
+def _with_gradient(value: Tensor, of: Mapping[str, Tensor]) -> set[str]:
+    if not value.requires_grad or not of:
         return set()
-    gradients = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True, allow_unused=True)
-    return {name for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+    gradients = torch.autograd.grad(value, list(of.values()), retain_graph=True, allow_unused=True)
+    return {name for name, gradient in zip(of, gradients, strict=True) if gradient is not None}
 
 
-def _blank(input: Input, device: torch.device) -> Tensor:
+def _blank(input: Input) -> Tensor:
     arrays = input.blank().arrays
-    stacked = {
-        part: torch.from_numpy(np.stack([np.asarray(array)] * ROWS)).to(device) for part, array in arrays.items()
-    }
-    return input.finish(stacked)
+    return input.finish(
+        {part: torch.from_numpy(np.stack([np.asarray(array)] * ROWS)) for part, array in arrays.items()}
+    )
 
 
 def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str, Tensor]) -> Tensor:
@@ -87,16 +108,15 @@ def _loss(model: MultiTaskModel, task: Task, feature: Tensor, ready: Mapping[str
 
 def _seen(model: MultiTaskModel, task: Task, ready: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Return output and target of a task for its own view of blank samples."""
-    device = next(iter(ready.values())).device
     with _sentence(f"the task {task.name!r} cannot make its own view of the inputs"):
-        drawn = torch.from_numpy(np.stack([task.draw(np.random.default_rng(0))] * ROWS)).to(device)
+        drawn = torch.from_numpy(np.stack([task.draw(np.random.default_rng(0))] * ROWS))
         seen = task.view(ready, drawn)
         target = task.view_target(ready, drawn)
     with _sentence(f"the trunk or head does not take the inputs as the task {task.name!r} sees them"):
         output = model(ready, [task.name], {task.name: seen}, [task.name] if task.pairs else [])[task.name]
     if task.pairs:
         with _sentence(f"the task {task.name!r} cannot hold outputs of shape {_shape(output)} against each other"):
-            output = contrasted(task, output, torch.ones(ROWS, dtype=torch.bool, device=device), 1, Ranks())
+            output = contrasted(task, output, torch.ones(ROWS, dtype=torch.bool), 1, Ranks())
     return output, target
 
 
@@ -104,7 +124,7 @@ def _target(task: Task, ready: Mapping[str, Tensor]) -> Tensor:
     if task.label is None and task.input is not None:
         return ready[task.input]
     with _sentence(f"the task {task.name!r} has no target for a sample without its label"):
-        return torch.from_numpy(np.stack([task.blank()] * ROWS)).to(next(iter(ready.values())).device)
+        return torch.from_numpy(np.stack([task.blank()] * ROWS))
 
 
 def _shape(value: object) -> object:

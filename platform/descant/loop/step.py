@@ -5,7 +5,7 @@ Shapes: B samples of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -54,7 +54,8 @@ class Stepper:
         self._stopped_rows: dict[str, list[int]] = {}
         self.cosines: dict[str, float] = {}
         self._reach = rehearse(model, self.inputs, experiment.tasks)
-        self._trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        self._served = self._by_tasks()
         self.norms = globalise(model, ranks)
         self.accelerator = make_accelerator(self.settings, ranks)
         optimizer = build_optimizer(experiment.recipe.optimizer, model.parameters())
@@ -73,11 +74,9 @@ class Stepper:
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
             self.model = self.module
             self.accelerator.free_memory()  # of the wrapper that waits for the gradients of all ranks: it is made anew
-        for parameter in self._trainable:
-            parameter.requires_grad_(True)
-        for norm in self.norms:
-            norm.valid_B = None
-        self._reach = rehearse(self.module, self.inputs, self.tasks, self.device)
+        reached = self._reached(tasks)
+        for name, parameter in self._trainable.items():
+            parameter.requires_grad_(name in reached)
         if is_wrapped:
             self.model = self.accelerator.prepare_model(self.module)
 
@@ -117,13 +116,25 @@ class Stepper:
         The optimizer leaves it where it is, as it would without the batch: momentum and decay would move it. What soft
         sharing pulls at has a gradient still.
         """
-        untaught = self._untaught & self._reach.keys()
-        if not untaught:
+        if self._untaught.isdisjoint(self.tasks):
             return
-        taught = set().union(*(names for task, names in self._reach.items() if task not in untaught))
-        for name, parameter in self.module.named_parameters():
-            if name not in taught and not (self._is_coupled and name.startswith("sharing.")):
-                parameter.grad = None
+        taught = self.tasks.keys() - self._untaught
+        for (tasks, is_shared), parameters in self._served.items():
+            if tasks.isdisjoint(taught) and not (is_shared and self._is_coupled):
+                for parameter in parameters:
+                    parameter.grad = None
+
+    def _reached(self, tasks: Iterable[str]) -> set[str]:
+        """Return the names of the parameters that the gradient of any of the tasks reaches."""
+        return set().union(*(self._reach[name] for name in tasks))
+
+    def _by_tasks(self) -> dict[tuple[frozenset[str], bool], list[nn.Parameter]]:
+        """Return the parameters by the tasks whose gradients reach them, and by whether they are of what is shared."""
+        served: dict[tuple[frozenset[str], bool], list[nn.Parameter]] = {}
+        for name, parameter in self._trainable.items():
+            tasks = frozenset(task for task, reached in self._reach.items() if name in reached)
+            served.setdefault((tasks, name.startswith("sharing.")), []).append(parameter)
+        return served
 
     def update(self, any_label: bool, measure: bool) -> Tensor | None:
         """Clip, step the optimizer (if any sample teaches anything), and forget the gradients.
