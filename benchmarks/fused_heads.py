@@ -1,9 +1,9 @@
 """What forty tasks of one attribute each cost: fused, as one 40-wide linear head, and as separate heads and losses.
 
-    python benchmarks/fused_heads.py [--rounds 40] [--save]
+    python benchmarks/fused_heads.py [--rounds 200] [--rows 256] [--width 512] [--save]
 
 prints one line of JSON: medians of the CPU time in ms of forward, losses, backward and an Adam step on features
-(256, 512), rounds alternating, one thread; and the ratios of the pairs' medians. The 40-wide head has one loss call
+(rows, width), rounds alternating, one thread; and the ratios of the pairs' medians. The 40-wide head has one loss call
 over all attributes; the separate heads are what the engine does with heads that it cannot fuse.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from machine import cpu_ms, save
-from torch import nn
+from torch import Tensor, nn
 
 from descant.balance import Static
 from descant.data.batch import Batch
@@ -29,7 +29,7 @@ from descant.model import Outputs
 from descant.schedules import Constant
 from descant.tasks import Classification, Task
 
-ROWS, WIDTH, TASKS = 256, 512, 40
+TASKS = 40
 NAMES = [f"attribute_{number}" for number in range(TASKS)]
 FIELDS = {name: Field("class", classes=("no", "yes")) for name in NAMES}
 
@@ -37,19 +37,22 @@ FIELDS = {name: Field("class", classes=("no", "yes")) for name in NAMES}
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    result = measure(arguments.rounds)
+    result = measure(arguments.rounds, arguments.rows, arguments.width)
     print(json.dumps(result))
     if arguments.save:
         save("fused_heads", result)
 
 
-def measure(rounds: int) -> dict[str, Any]:
+def measure(rounds: int, rows: int, width: int) -> dict[str, Any]:
     """Return the numbers; units are in their names."""
-    ways = {"fused": engine(fused=True), "one_head": one_head(), "separate": engine(fused=False)}
+    feature = torch.randn(rows, width, generator=torch.Generator().manual_seed(1))
+    ways = {"fused": engine(feature, True), "one_head": one_head(feature), "separate": engine(feature, False)}
     times_ms: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name, step in list(ways.items())[:: 1 if number % 2 else -1]:
@@ -61,59 +64,61 @@ def measure(rounds: int) -> dict[str, Any]:
         return round(statistics.median(a / b for a, b in zip(warm[one], warm[other], strict=True)), 3)
 
     return {
+        "rows": rows,
+        "width": width,
         **medians,
         "fused_over_one_head": ratio("fused", "one_head"),
         "separate_over_fused": ratio("separate", "fused"),
     }
 
 
-def batch() -> Batch:
+def batch(rows: int) -> Batch:
     """Return random labels of all attributes, as the loaders stack them."""
     generator = torch.Generator().manual_seed(0)
-    targets = {name: torch.randint(2, (ROWS,), generator=generator) for name in NAMES}
-    valid = torch.ones(ROWS, dtype=torch.bool)
-    together = {tuple(NAMES): (torch.stack(list(targets.values()), 1), torch.ones(ROWS, TASKS, dtype=torch.bool))}
-    return Batch([""] * ROWS, {}, targets, dict.fromkeys(NAMES, valid), valid, together=together)
+    targets = {name: torch.randint(2, (rows,), generator=generator) for name in NAMES}
+    valid = torch.ones(rows, dtype=torch.bool)
+    together = {tuple(NAMES): (torch.stack(list(targets.values()), 1), torch.ones(rows, TASKS, dtype=torch.bool))}
+    present = dict.fromkeys(NAMES, valid)
+    return Batch([""] * rows, {}, targets, present, valid, together=together, complete=frozenset(together))
 
 
-def engine(fused: bool) -> Callable[[], None]:
+def engine(feature: Tensor, fused: bool) -> Callable[[], None]:
     """Return a step as the engine makes it, its heads fused or each on its own."""
     torch.manual_seed(0)
-    feature, labels = torch.randn(ROWS, WIDTH), batch()
+    labels = batch(len(feature))
     kind = type("Attribute", (Classification,), {} if fused else {"fusion_key": lambda self: None})
     tasks: dict[str, Task] = {}
     for name in NAMES:
         tasks[name] = type(name, (kind,), {"label": name})(name, FIELDS, {})
     objective = Objective(tasks, dict.fromkeys(NAMES, Constant(1.0)), Static(NAMES))
-    heads = {name: LinearHead((WIDTH,), (2,)) for name in NAMES}
+    heads = {name: LinearHead((feature.shape[1],), (2,)) for name in NAMES}
     together, apart = FusedHeads(heads), nn.ModuleDict(heads)
     module: nn.Module = together if fused else apart
     optimizer = torch.optim.Adam(module.parameters())
 
     def step() -> None:
         if fused:
-            stacked = together(feature, NAMES)
-            outputs = Outputs(dict(zip(NAMES, stacked.unbind(1), strict=True)), {tuple(NAMES): stacked})
+            outputs = Outputs({}, {tuple(NAMES): together(feature, NAMES)})
         else:
-            outputs = Outputs({name: head(feature) for name, head in apart.items()}, {})
-        (objective.losses(outputs, labels, {}).sums_K / ROWS).sum().backward()  # type: ignore[no-untyped-call]
+            outputs = Outputs({name: head(feature) for name, head in apart.items()})
+        (objective.losses(outputs, labels, {}).sums_K / len(feature)).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 
     return step
 
 
-def one_head() -> Callable[[], None]:
+def one_head(feature: Tensor) -> Callable[[], None]:
     """Return a step of one linear head of as many outputs, with one call of the same loss."""
     torch.manual_seed(0)
-    feature, labels = torch.randn(ROWS, WIDTH), batch()
-    head = nn.Linear(WIDTH, 2 * TASKS)
+    labels = batch(len(feature))
+    head = nn.Linear(feature.shape[1], 2 * TASKS)
     target = torch.stack(list(labels.targets.values()), 1).flatten()
     optimizer = torch.optim.Adam(head.parameters())
 
     def step() -> None:
         losses = nn.functional.cross_entropy(head(feature).reshape(-1, 2), target, reduction="none")
-        (losses.sum() / ROWS).backward()  # type: ignore[no-untyped-call]
+        (losses.sum() / len(feature)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 

@@ -5,7 +5,7 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,12 +19,33 @@ from descant.schedules import Constant, Schedule
 from descant.sharing.base import Sharing
 
 
-class Outputs(dict[str, Tensor]):
-    """Each task's output, batch first; ``stacked`` are those of fused heads again, by their tasks, (B, tasks, …)."""
+class Outputs(Mapping[str, Tensor]):
+    """Each task's output, batch first.
 
-    def __init__(self, outputs: Mapping[str, Tensor], stacked: Mapping[tuple[str, ...], Tensor] | None = None) -> None:
-        super().__init__(outputs)
-        self.stacked = dict(stacked or {})  # what makes a mapping anew, as accelerate does for bf16, goes without
+    Args:
+        alone: of the tasks whose heads stand alone.
+        stacked: of fused heads, (B, tasks, …), by their tasks; one task's output is a view of it, made when asked for.
+    """
+
+    def __init__(self, alone: Mapping[str, Tensor], stacked: Mapping[tuple[str, ...], Tensor] | None = None) -> None:
+        self.alone = dict(alone)  # all of them where a mapping is made anew, as accelerate does for bf16
+        self.stacked = dict(stacked or {})
+
+    def __getitem__(self, task: str) -> Tensor:
+        if task in self.alone:
+            return self.alone[task]
+        for tasks, outputs in self.stacked.items():
+            if task in tasks:
+                return outputs[:, tasks.index(task)]
+        raise KeyError(task)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.alone
+        for tasks in self.stacked:
+            yield from tasks
+
+    def __len__(self) -> int:
+        return len(self.alone) + sum(map(len, self.stacked))
 
 
 class MultiTaskModel(nn.Module):
@@ -35,7 +56,7 @@ class MultiTaskModel(nn.Module):
         heads: per task, main first.
         gradients: per task, over the epochs the factor on the gradient that its head sends into the trunk: 1 passes,
             0 blocks, a negative one reverses (Ganin & Lempitsky 2015).
-        groups: of tasks whose heads are linear, alike, on one feature and behind one gate: each is one matrix product.
+        groups: of tasks whose heads are linear, alike and on one feature: those behind one gate are one matrix product.
 
     Attributes:
         tasks: main first.
@@ -70,7 +91,7 @@ class MultiTaskModel(nn.Module):
         tasks: Collection[str] | None = None,
         views: Mapping[str, Mapping[str, Tensor]] | None = None,
         pairs: Collection[str] = (),
-    ) -> dict[str, Tensor]:
+    ) -> Outputs:
         """Return the output of each of ``tasks`` (all by default), batch first.
 
         Args:
@@ -85,22 +106,22 @@ class MultiTaskModel(nn.Module):
         features = self.sharing(inputs, plain) if plain else {}
         outputs = {name: self.output(name, features[name]) for name in plain if name not in self._group}
         stacked = self._stacked(features, plain)
-        for members, output in stacked.items():
-            outputs |= zip(members, output.unbind(1), strict=True)
         for name in views:
             with self._not_tracking():
                 seen = self.output(name, self.sharing(views[name], [name])[name])
             outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
-        return Outputs({name: outputs[name] for name in wanted}, stacked)
+        return Outputs(outputs, stacked)
 
     def _stacked(self, features: Mapping[str, Tensor], tasks: Collection[str]) -> dict[tuple[str, ...], Tensor]:
         """Return the outputs of fused heads, (B, tasks, …), by those of their tasks that are wanted."""
-        stacked: dict[tuple[str, ...], Tensor] = {}
-        for place, fused in enumerate(self.fused):
-            members = tuple(name for name in tasks if self._group.get(name) == place)
-            if members:
-                stacked[members] = fused(self.gated(members[0], features[members[0]]), members)
-        return stacked
+        members: dict[Hashable, list[str]] = {}
+        for name in tasks:
+            if name in self._group:
+                members.setdefault((self._group[name], self._gate(name)), []).append(name)
+        return {
+            tuple(names): self.fused[self._group[names[0]]](self.gated(names[0], features[names[0]]), names)
+            for names in members.values()
+        }
 
     @contextmanager
     def _not_tracking(self) -> Iterator[None]:
@@ -159,13 +180,21 @@ class MultiTaskModel(nn.Module):
 
     def gated(self, task: str, feature: Tensor) -> Tensor:
         """Return a task's feature behind its gate."""
-        schedule, factor = self.gradients[task], self.factors[task]
+        factor, is_shut = self._gate(task)
         if factor == 1.0 or not torch.is_grad_enabled():
             return feature
-        if factor == 0.0 and isinstance(schedule, Constant):
-            return feature.detach()  # a gate that may open stays in the graph: ranks wait for the same gradients
+        if is_shut:
+            return feature.detach()
         gated: Tensor = _Gate.apply(feature, factor)  # type: ignore[no-untyped-call]
         return gated
+
+    def _gate(self, task: str) -> tuple[float, bool]:
+        """Return the gate's factor in this epoch, and whether it is shut for ever.
+
+        One that may open stays in the graph: ranks wait for the same gradients.
+        """
+        factor = self.factors[task]
+        return factor, factor == 0.0 and isinstance(self.gradients[task], Constant)
 
 
 def _linear(head: nn.Module) -> LinearHead:

@@ -40,9 +40,21 @@ def overrides(tmp_path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("optimizer", ["{name: sgd, lr: 0.1, momentum: 0.9}", "{name: adam, lr: 0.003}"])
-def test_together_or_apart_the_same_is_learnt(tmp_path: Path, overrides: list[str], optimizer: str) -> None:
-    common = [*overrides, f"optimizer={optimizer}"]
+@pytest.mark.parametrize(
+    ("optimizer", "gates"),
+    [
+        ("{name: sgd, lr: 0.1, momentum: 0.9}", []),
+        ("{name: adam, lr: 0.003}", []),
+        (
+            "{name: sgd, lr: 0.1}",
+            ["tasks.bit_0.gradient=block", "tasks.bit_2.gradient={schedule: linear, start: 1, end: -0.5}"],
+        ),
+    ],
+)
+def test_together_or_apart_the_same_is_learnt(
+    tmp_path: Path, overrides: list[str], optimizer: str, gates: list[str]
+) -> None:
+    common = [*overrides, f"optimizer={optimizer}", *gates]
     apart = [f"tasks.bit_{bit}.head={{name: mlp, hidden: []}}" for bit in range(3)]  # the same head, by another name
     fused = last_weights(train("genre", [*common, "run.name=together"]).folder)
     plain = last_weights(train("genre", [*common, *apart, "run.name=apart"]).folder)
@@ -63,7 +75,9 @@ def test_only_heads_that_are_alike_are_fused(overrides: list[str]) -> None:
 
     everything = ["bit_0", "bit_1", "bit_2"]
     assert groups() == [everything]
-    for other in ("hidden=[4]", "dropout=0.1", "feature=sequence", "gradient=block"):
+    for other in ("gradient=block", "gradient={schedule: linear, start: 0, end: 1}"):
+        assert groups(f"tasks.bit_1.{other}") == [everything]  # a gate changes no weight's name
+    for other in ("hidden=[4]", "dropout=0.1", "feature=sequence"):
         assert groups(f"tasks.bit_1.{other}") == [["bit_0", "bit_2"]]
     assert groups("tasks.reconstruction={head: linear, feature: pooled}") == [everything]
     assert groups("tasks.bit_1=null", "tasks.bit_2=null") == []

@@ -14,6 +14,7 @@ from descant.loop.batches import BatchMaker
 from descant.loop.experiment import Experiment
 from descant.loop.objective import Objective
 from descant.loop.ranks import Ranks
+from descant.model import Outputs
 from descant.recipe import compose, parse_recipe
 from support import check_ranks_and_a_resume, mel_data_set
 
@@ -72,7 +73,7 @@ def test_a_mixed_sample_teaches_by_both_labels_or_not_at_all(data: Path) -> None
         assert torch.equal(batch.present["genre"], has & (unmixed | (other_has & takes)))
         assert batch.present["reconstruction"].all()
         objective = Objective(experiment.tasks, experiment.schedules, experiment.build_balancer())
-        outputs = {"genre": torch.randn(16, 8), "reconstruction": torch.zeros(16, 32, 128)}
+        outputs = Outputs({"genre": torch.randn(16, 8), "reconstruction": torch.zeros(16, 32, 128)})
         found = objective.losses(outputs, batch, {"mel": torch.ones(16, 32, 128)}).per_sample
         rows = torch.nn.functional.log_softmax(outputs["genre"], 1)
         own, other = (-rows.gather(1, one.targets["genre"][:, None])[:, 0] for one in (batch, batch.partner))

@@ -44,6 +44,7 @@ class Batch:
         drawn: per task that makes its own view of the inputs, what was drawn for each sample, (B, …).
         together: of tasks whose losses are computed together, targets (B, tasks, …) and masks (B, tasks), of which
             ``targets`` and ``present`` hold the columns.
+        complete: the tasks, alone or together, that every row teaches: their losses need no mask.
     """
 
     keys: list[str]
@@ -57,6 +58,7 @@ class Batch:
     share_B: Tensor | None = None
     drawn: dict[str, Tensor] = field(default_factory=dict)
     together: dict[tuple[str, ...], tuple[Tensor, Tensor]] = field(default_factory=dict)
+    complete: frozenset[tuple[str, ...]] = frozenset()
 
     def labels(self, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         """Return the targets of several tasks, (B, tasks, …), and which samples teach them, (B, tasks)."""

@@ -53,4 +53,4 @@ def mixed(batch: Batch, partner: Batch, share_B: np.ndarray, takes: Collection[s
             both_B = partner.present[name] if name in takes else torch.zeros_like(own_B)
             present[name] = has_B & (own_B | both_B)
     share = torch.from_numpy(share_B.astype(np.float32))
-    return replace(batch, present=present, partner=partner, share_B=share, together={})
+    return replace(batch, present=present, partner=partner, share_B=share, together={}, complete=frozenset())

@@ -39,6 +39,8 @@ class FusedHeads(nn.Module):
             rows = [self.tasks.index(task) for task in tasks]
             weight_KOF, bias_KO = weight_KOF[rows], bias_KO[rows]
         outputs = nn.functional.linear(self.before(feature), weight_KOF.flatten(0, 1), bias_KO.flatten())
+        if not self.after:
+            return outputs.reshape(outputs.shape[0], len(tasks), -1)
         stacked: Tensor = self.after(outputs.reshape(outputs.shape[0] * len(tasks), -1))
         return stacked.reshape(outputs.shape[0], len(tasks), *stacked.shape[1:])
 

@@ -150,12 +150,14 @@ class BatchMaker:
             arrays[name] = {
                 part: torch.from_numpy(_stack([view.arrays[part] for view in looks])) for part in looks[0].arrays
             }
-        stacked = {names: self._labels(names, samples, valid) for names in self.groups}
-        targets, present = columns(stacked)
+        labels = {names: self._labels(names, samples, valid) for names in self.groups}
+        targets, present = columns(labels)
         present |= {name: torch.from_numpy(valid) for name in self.unlabelled}
         keys = [sample.key for sample in samples]
-        together = {names: labels for names, labels in stacked.items() if len(names) > 1}
-        return Batch(keys, arrays, targets, present, torch.from_numpy(valid), views, bad, together=together)
+        several = {names: both for names, both in labels.items() if len(names) > 1}
+        complete = frozenset(names for names, (_, mask) in labels.items() if mask.all())
+        valid_B = torch.from_numpy(valid)
+        return Batch(keys, arrays, targets, present, valid_B, views, bad, together=several, complete=complete)
 
     def _labels(
         self, names: tuple[str, ...], samples: Sequence[_Sample], valid: np.ndarray

@@ -150,7 +150,7 @@ class Experiment:
             stop = self.recipe.tasks[name].stop
             if stop is None or stop.per is None:  # rows of one head that stop stay as they are
                 whole[name] = task
-        groups = together(whole, lambda name: (sharing.feature_key(name), self.recipe.tasks[name].gradient))
+        groups = together(whole, sharing.feature_key)
         return [group for group in groups if len(group) > 1]
 
     def only(self, names: Collection[str]) -> Experiment:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from descant.balance import LossBalancer
 from descant.data.batch import Batch
 from descant.loop.ranks import Ranks
+from descant.model import Outputs
 from descant.schedules import Schedule
 from descant.tasks import Task
 from descant.tasks.fusion import together
@@ -41,6 +42,21 @@ class TaskLosses:
         return {name: part[:, place] for names, part in self.together.items() for place, name in enumerate(names)}
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """How the losses of some tasks are computed.
+
+    Attributes:
+        groups: the tasks with an output, those together whose losses are one function of alike outputs.
+        absent: how many tasks have none.
+        places_K: where each task stands in the groups, one after the other, and then the absent; None: in order.
+    """
+
+    groups: list[tuple[str, ...]]
+    absent: int
+    places_K: Tensor | None
+
+
 class Objective:
     """Turns outputs into the loss of a step.
 
@@ -52,44 +68,50 @@ class Objective:
 
     def __init__(self, tasks: Mapping[str, Task], schedules: Mapping[str, Schedule], balancer: LossBalancer) -> None:
         self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
-        self._known_places: dict[tuple[str, ...], Tensor] = {}
-        self._known_groups: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        self._layouts: dict[tuple[tuple[str, ...], bool], _Layout] = {}
         self._trains_P: dict[str, Tensor] = {}
 
     def train_parts(self, parts: Mapping[str, Sequence[bool]], device: torch.device) -> None:
         """Have only those parts add to the loss from now on; tasks that are not named have no parts of their own."""
         self._trains_P = {name: torch.tensor(list(trains), device=device) for name, trains in parts.items()}
-        self._known_groups.clear()
+        self._layouts.clear()
 
-    def losses(self, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
+    def losses(self, outputs: Outputs, batch: Batch, inputs: Mapping[str, Tensor]) -> TaskLosses:
         """Return the loss on a batch of each task that has an output; of the others it is 0.
 
         A task without a label in the batch gives 0 with its graph connected, so that all ranks reduce alike.
         """
-        groups = self._together(outputs, batch)
+        layout = self._layout(tuple(outputs), batch)
         totals: dict[str, Tensor] = {}
-        columns = [self._masked(names, outputs, batch, inputs, totals) for names in groups]
-        absent = [name for name in self.tasks if name not in outputs]
-        order = [*(name for names in groups for name in names), *absent]
+        columns = [self._masked(names, outputs, batch, inputs, totals) for names in layout.groups]
         sums = [column.sum(0) for column in columns]
-        if absent:
-            sums.append(torch.zeros(len(absent), device=batch.valid.device))
+        if layout.absent:
+            sums.append(torch.zeros(layout.absent, device=batch.valid.device))
         sums_K = sums[0] if len(sums) == 1 else torch.cat(sums)
-        if order != list(self.tasks):
-            sums_K = sums_K[self._places(tuple(order), batch.valid.device)]
-        detached = {names: column.detach() for names, column in zip(groups, columns, strict=True)}
+        if layout.places_K is not None:
+            sums_K = sums_K[layout.places_K]
+        detached = {names: column.detach() for names, column in zip(layout.groups, columns, strict=True)}
         return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached, totals)
 
-    def _places(self, order: tuple[str, ...], device: torch.device) -> Tensor:
-        """Return where each task stands in ``order``, (K,): made once, so that no step waits for the device."""
-        if order not in self._known_places:
-            self._known_places[order] = torch.tensor([order.index(name) for name in self.tasks], device=device)
-        return self._known_places[order]
+    def _layout(self, names: tuple[str, ...], batch: Batch) -> _Layout:
+        """Return how the losses of these tasks are computed: found out once, so that no step waits for the device."""
+        key = names, batch.partner is not None
+        if key not in self._layouts:
+            is_alone = {name for name in names if name in self._trains_P or batch.partner is not None}  # two targets
+            groups = together({name: self.tasks[name] for name in names if name not in is_alone})
+            groups += [(name,) for name in names if name in is_alone]
+            absent = [name for name in self.tasks if name not in names]
+            order = [*(name for group in groups for name in group), *absent]
+            places = [order.index(name) for name in self.tasks]
+            is_in_order = places == sorted(places)
+            places_K = None if is_in_order else torch.tensor(places, device=batch.valid.device)
+            self._layouts[key] = _Layout(groups, len(absent), places_K)
+        return self._layouts[key]
 
     def _masked(
         self,
         names: tuple[str, ...],
-        outputs: Mapping[str, Tensor],
+        outputs: Outputs,
         batch: Batch,
         inputs: Mapping[str, Tensor],
         totals: dict[str, Tensor],
@@ -107,17 +129,7 @@ class Objective:
         else:
             target_BG, present_BG = batch.labels(names)
             losses_BG = self._of_several(names, outputs, target_BG)
-        return torch.where(present_BG, losses_BG, 0.0)
-
-    def _together(self, outputs: Mapping[str, Tensor], batch: Batch) -> list[tuple[str, ...]]:
-        """Return the tasks with an output, those together whose losses are one function of alike outputs."""
-        names = tuple(outputs)
-        if batch.partner is not None:  # a mixed sample has two targets
-            return [(name,) for name in names]
-        if names not in self._known_groups:
-            groups = together({name: self.tasks[name] for name in names if name not in self._trains_P})
-            self._known_groups[names] = [*groups, *((name,) for name in names if name in self._trains_P)]
-        return self._known_groups[names]
+        return losses_BG if names in batch.complete else torch.where(present_BG, losses_BG, 0.0)
 
     def _of_one(self, name: str, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the losses of a task that stands alone, (B, 1)."""
@@ -127,9 +139,9 @@ class Objective:
         )
         return losses_B[:, None]
 
-    def _of_several(self, names: tuple[str, ...], outputs: Mapping[str, Tensor], target_BG: Tensor) -> Tensor:
+    def _of_several(self, names: tuple[str, ...], outputs: Outputs, target_BG: Tensor) -> Tensor:
         """Return the losses of tasks that go together, by one call, (B, tasks)."""
-        stacked = getattr(outputs, "stacked", {}).get(names)
+        stacked = outputs.stacked.get(names)
         output_BG = torch.stack([outputs[name] for name in names], 1) if stacked is None else stacked
         losses = self.tasks[names[0]].loss(output_BG.flatten(0, 1), target_BG.flatten(0, 1))
         return losses.reshape(len(output_BG), len(names))
@@ -179,7 +191,7 @@ def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
 
 def outputs_of(
     model: nn.Module, tasks: Mapping[str, Task], batch: Batch, inputs: Mapping[str, Tensor], ranks: Ranks
-) -> Mapping[str, Tensor]:
+) -> Outputs:
     """Return the model's output for each of ``tasks``, which sees the inputs as it wants to.
 
     Args:
@@ -191,10 +203,9 @@ def outputs_of(
     """
     views = {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
     pairs = [name for name, task in tasks.items() if task.pairs]
-    outputs: dict[str, Tensor] = model(inputs, list(tasks), views, pairs)
-    for name in pairs:
-        outputs[name] = contrasted(tasks[name], outputs[name], batch.present[name], batch.views, ranks)
-    return outputs
+    outputs: Outputs = model(inputs, list(tasks), views, pairs)
+    held = {name: contrasted(tasks[name], outputs[name], batch.present[name], batch.views, ranks) for name in pairs}
+    return Outputs(outputs.alone | held, outputs.stacked) if held else outputs
 
 
 def contrasted(task: Task, output: Tensor, present_B: Tensor, views: int, ranks: Ranks) -> Tensor:

@@ -90,6 +90,7 @@ def check(batch: Batch, views: int) -> None:
     """Every row of a batch holds what its key's sample holds."""
     value = batch.arrays["mel"]["value"]
     assert value.shape[0] == views * len(batch.keys)
+    assert batch.complete == {(name,) for name in ("genre", "age") if batch.present[name].all()}
     for row, key in enumerate(batch.keys):
         number = int(key.removeprefix("clip"))
         readable = number not in (5, 6, 7, 8)
@@ -131,6 +132,9 @@ def test_an_evaluation_sees_every_sample_and_names_what_it_could_not_use(folder:
     assert bad["clip03", "label"].shard == "train-000000.tar"
     assert bad["clip08", "decode"].shard == "train-000002.tar"
     assert "no npy member" in bad["clip08", "decode"].error
+    alone = EvaluationOrder(SAMPLES, 1)
+    complete = [maker(folder, alone, views).make(*place).complete for place in alone.walk()]
+    assert complete[0] == {("genre",), ("age",)} and complete[1] == {("age",)} and complete[5] == set()
 
 
 @pytest.mark.parametrize("views", [1, 3])

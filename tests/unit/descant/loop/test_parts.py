@@ -21,6 +21,7 @@ from descant.loop.experiment import Experiment
 from descant.loop.objective import Objective
 from descant.loop.ranks import Ranks
 from descant.loop.stopping import Stopping
+from descant.model import Outputs
 from descant.recipe import compose, parse_recipe
 from descant.schedules import Constant
 from support import mel_data_set
@@ -51,7 +52,7 @@ class TestLoss:
         share = torch.tensor([0.25, 1.0, 1.0, 0.5]) if partner else None
         batch = Batch(list("abcd"), {}, {"t": self.target}, {"t": self.present}, everyone, partner=other, share_B=share)
         output = self.output.clone().requires_grad_()
-        found = objective.losses({"t": output}, batch, {})
+        found = objective.losses(Outputs({"t": output}), batch, {})
         (gradient,) = torch.autograd.grad(found.sums_K.sum(), output)
         return found.per_sample["t"], gradient, found.parts["t"]
 
