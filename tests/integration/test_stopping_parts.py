@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from descant import train
+from descant.run.folder import RunFolder
 from descant.run.log import read_rows
 from support import last_weights, mel_data_set, train_on_ranks, train_with_a_stop
 
@@ -54,9 +55,9 @@ def overrides(tmp_path: Path) -> list[str]:
     return [*settings, TRAITS]
 
 
-def rows(run: Path, name: str, metric: str) -> list[tuple[int, float]]:
+def rows(run: Path, name: str, metric: str, split: str = "train") -> list[tuple[int, float]]:
     told = read_rows(run / "metrics.jsonl")
-    kept = [row for row in told if (row["task"], row["split"], row["metric"]) == (name, "train", metric)]
+    kept = [row for row in told if (row["task"], row["split"], row["metric"]) == (name, split, metric)]
     return [(row["epoch"], row["value"]) for row in kept]
 
 
@@ -76,6 +77,12 @@ def test_an_attribute_that_stops_stays_as_it_is_while_the_others_learn(overrides
     assert described["stopped"] is None and described["stopped_parts"]["first"] == stopped[0]
     losses = dict(rows(run.folder, "traits_in_turn.first", "loss"))
     assert losses.keys() == set(range(6)), "its training loss is still told"
+    stopped_before = RunFolder(run.folder).stopped()
+    assert "traits_in_turn.first" in stopped_before and "traits_in_turn.second" not in stopped_before
+    judged = dict(rows(run.folder, "traits_in_turn.first", "loss", "validation"))
+    others = dict(rows(run.folder, "traits_in_turn.second", "loss", "validation"))
+    whole = dict(rows(run.folder, "traits_in_turn", "loss", "validation"))
+    assert judged.keys() == others.keys() == whole.keys() and judged != others
     until = train("genre", [*overrides, f"trainer.epochs={stopped[0] + 1}", "run.name=until"])
     assert torch.equal(head(run.folder)[0], head(until.folder)[0]), "no momentum moves it"
     assert not torch.equal(head(run.folder)[1], head(until.folder)[1])

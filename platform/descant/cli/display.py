@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,9 +27,10 @@ class Display:
 
     Args:
         main: the main task, whose numbers are shown.
+        stopped: tasks that had stopped before the run goes on, and parts of tasks.
     """
 
-    def __init__(self, main: str) -> None:
+    def __init__(self, main: str, stopped: Collection[str] = ()) -> None:
         self._main = main
         self._console = Console()
         self._bar = Progress(
@@ -44,7 +45,7 @@ class Display:
         self._steps = self._bar.add_task("train", total=0, epoch=0, text="starting")
         self._speed = ""
         self._evaluation: tuple[str, list[Row]] | None = None
-        self._active: dict[str, float] = {}
+        self._active = dict.fromkeys(stopped, 0.0)
 
     def __enter__(self) -> Display:
         """Start the bar, and show what the program logs."""

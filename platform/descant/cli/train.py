@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"run folder: {shown(launch.folder.path)}", flush=True)
     if launch.is_finished:
         print("this run is finished; to train again give a new run.name, or resume=true with more epochs")
-    with Display(launch.recipe.main) as display:
+    with Display(launch.recipe.main, launch.folder.stopped()) as display:
         run = launch.run(display.row)
     if run.status == "interrupted":
         command = shlex.join(["descant", "train", args.recipe, *args.overrides])

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
 
 import torch
 
+from descant.data.sources import JoinedReader
 from descant.errors import UserError
 from descant.loop.batch_norm import globalise
 from descant.loop.checkpoints import Checkpoints
@@ -18,6 +22,7 @@ from descant.recipe import parse_recipe
 from descant.run.folder import RunFolder
 
 logger = logging.getLogger("descant")
+_MOST_LABELS = 20_000
 
 
 def check(experiment: Experiment) -> None:
@@ -96,13 +101,30 @@ def _check_data(experiment: Experiment) -> None:
         )
     experiment.reader("validation")
     _check_inputs(experiment)
-    main = experiment.tasks[experiment.recipe.main]
-    counts = experiment.description.splits["validation"].counts.get(main.label or "", [1])
-    if not sum(counts):
-        raise UserError(
-            f"no sample of the validation split has the label {main.label!r} of the main task {main.name!r}, which "
-            f"chooses the best epoch: add labels to it"
-        )
+    _check_labels(experiment)
+
+
+def _check_labels(experiment: Experiment) -> None:
+    """Refuse tasks that cannot be judged on the validation split, or learn nothing from the training split."""
+    counts, main = experiment.description.splits["validation"].counts, experiment.recipe.main
+    for name in (main, *experiment.stop_rules):
+        label = experiment.tasks[name].label
+        if label is not None and not sum(counts.get(label, [1])):
+            of = f"the main task {name!r}, which chooses the best epoch"
+            rule = f"the task {name!r}, whose stop rule goes by it"
+            raise UserError(
+                f"no sample of the validation split has the label {label!r} of {of if name == main else rule}: "
+                f"add labels to it{'' if name == main else ', or take the rule out'}"
+            )
+    for task in experiment.tasks.values():
+        task.check_labels(_labels(experiment.reader("train")))
+
+
+def _labels(reader: JoinedReader) -> Iterator[Mapping[str, Any]]:
+    """Yield the labels of the first samples that can be read."""
+    for sample in range(min(len(reader), _MOST_LABELS)):
+        with suppress(ValueError):  # training will put it into quarantine
+            yield reader.labels(sample)
 
 
 def _check_inputs(experiment: Experiment) -> None:

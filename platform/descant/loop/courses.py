@@ -25,16 +25,20 @@ class Subject:
         task: its name.
         part: the part's name, None for the whole task.
         row: which of the task's outputs is the part's, None for the whole task.
+        share: of the task's weight that is its own: the task's loss is the mean over its parts.
     """
 
     task: str
     part: str | None = None
     row: int | None = None
+    share: float = 1.0
 
     @classmethod
     def of(cls, task: str, parts: Sequence[str] | None) -> list[Subject]:
         """Return the whole task, or where ``parts`` are given each of them."""
-        return [cls(task)] if parts is None else [cls(task, part, row) for row, part in enumerate(parts)]
+        if parts is None:
+            return [cls(task)]
+        return [cls(task, part, row, 1 / len(parts)) for row, part in enumerate(parts)]
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from descant.data.order import TrainingOrder
-from descant.loop.courses import Decision
+from descant.loop.courses import Decision, part_name
 from descant.loop.details import plain, write_details
 from descant.loop.evaluate import Scores
 from descant.loop.experiment import Experiment
@@ -56,12 +56,14 @@ class Record:
         self._started_s = time.monotonic()
         self._earlier_s = progress.train_s
         self._stopped: dict[str, dict[str, Any]] = {}
+        self._parts: list[str] = []  # tasks whose parts stop one by one
         if self._log is not None:
             self._starts = write_environment(folder, progress.step, world_size, experiment.recipe.seed)
 
     def start(self, progress: Progress, steps: int, order: TrainingOrder, stopping: Stopping) -> None:
         """Note how long the run will be, which is what a progress bar needs, and what has stopped already."""
         self._note_stopped(stopping)
+        self._parts = list(stopping.parts)
         self._order = order
         self._rows(progress, progress.epoch, {"steps": float(steps), "batches": float(order.batches)})
 
@@ -94,6 +96,9 @@ class Record:
         for task, values in scores.values.items():
             for metric, value in values.items():
                 self._log.row(split, task, metric, value, scores.samples[task])
+        for task in self._parts:
+            for part, loss in scores.part_losses.get(task, {}).items():
+                self._log.row(split, part_name(task, part), "loss", loss)
         for task, both in scores.pictures.items():
             self._picture(task, split, *both)
         if best:

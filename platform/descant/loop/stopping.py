@@ -107,7 +107,7 @@ class Stopping:
     def decide(self, epoch: int, scores: Scores, weights: Mapping[str, float], model: MultiTaskModel) -> list[Decision]:
         """Ask the rules after an evaluation, do what they say to ``model``, and return it; every rank calls it."""
         subjects = self._subjects.values()
-        proposed = [self._judge(subject, epoch, scores, weights[subject.task], model) for subject in subjects]
+        proposed = [self._judge(each, epoch, scores, each.share * weights[each.task], model) for each in subjects]
         decisions = self._ranks.gather(proposed)[0]
         assert isinstance(decisions, list)
         for decision in decisions:

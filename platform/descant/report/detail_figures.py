@@ -106,9 +106,9 @@ def _draw_curve(axis: Axes, run: RunRecord, task: str, metric: str, values: Valu
         if points:
             axis.plot(*zip(*points, strict=True), color=colour(place), label=split)
     axis.set_xlim(0.0, max(map(float, values)))
-    axis.set_ylim(0.0, 1.02)
+    low, high = run.bounds(task, metric) or (None, None)
+    axis.set_ylim(low, None if high is None or not math.isfinite(high) else high + 0.02 * (high - (low or 0.0)))
     axis.set_xlabel(run.details["along"][task][metric])
-    axis.set_ylabel("share of samples up to it")
     axis.legend()
 
 

@@ -87,6 +87,15 @@ class RunFolder:
         summary: dict[str, Any] = json.loads(path.read_text())
         return summary
 
+    def stopped(self) -> list[str]:
+        """Return the tasks, and the parts of tasks (``attributes.smile``), that had stopped when the run ended last."""
+        stopped: list[str] = []
+        for name, task in ((self.summary() or {}).get("tasks") or {}).items():
+            parts = (task.get("stopped_parts") or {}).items()
+            stopped += [name] if task.get("stopped") else []
+            stopped += [f"{name}.{part}" for part, epoch in parts if epoch is not None]
+        return stopped
+
     def write_json(self, name: str, value: object) -> None:
         """Write one of the folder's JSON files."""
         write_text(self.path / name, json.dumps(value, indent=2) + "\n")

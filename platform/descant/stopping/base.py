@@ -23,7 +23,7 @@ class Curves:
         training_loss: the mean over the labels seen since the evaluation before; NaN where none was.
         validation_loss: of the whole validation split.
         metric: the task's first metric on the validation split.
-        weight: of the task's loss in that epoch, the λ of Zhang et al.
+        weight: of the task's loss in that epoch, the λ of Zhang et al.; of one of P parts a Pth of it.
         alignment: the mean cosine of the task's and the main task's gradients of the shared parameters since the
             evaluation before; NaN where it was not measured.
     """

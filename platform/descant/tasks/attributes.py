@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -117,6 +118,25 @@ class BinaryAttributes(HeadedTask):
         target = np.asarray([self._answer(place, value) for place, value in enumerate(values)], np.float32)
         view = image_view(views)
         return target[list(self._mirrored)] if view is not None and view.mirrored else target
+
+    def check_labels(self, samples: Iterable[Mapping[str, Any]]) -> None:
+        """Raise a UserError for an attribute of a list that is the same in all samples; other labels are counted."""
+        if len(self.sources) > 1 or self.field.counts:
+            return
+        seen_A2 = np.zeros((len(self.attribute_names), 2), bool)
+        for labels in samples:
+            label = self.read(labels)
+            with suppress(BadLabel):
+                target_A = np.full(len(seen_A2), np.nan) if label is None else self.target(label, {})
+                seen_A2 |= target_A[:, None] == np.array([0, 1])
+            if seen_A2.all():
+                return
+        constant = [name for name, both in zip(self.attribute_names, seen_A2, strict=True) if not both.all()]
+        if constant:
+            raise UserError(
+                f"the attribute {constant[0]!r} of the task {self.name!r} is the same, or unknown, in all samples that "
+                f"were looked at of the training split, so it cannot be learnt: add samples, or pack it as null"
+            )
 
     def check_mirrored(self) -> None:
         """Raise a UserError when the class does not say which attributes are exchanged."""

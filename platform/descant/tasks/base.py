@@ -6,7 +6,7 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -139,6 +139,13 @@ class Task:
         None: the task stands alone.
         """
         return None
+
+    def check_labels(self, samples: Iterable[Mapping[str, Any]]) -> None:
+        """Raise a UserError for training labels from which nothing can be learnt; reads no more than it has to.
+
+        Args:
+            samples: the labels of the training split's samples, as they are stored; of a large split the first ones.
+        """
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Return what is random in one sample's own view; called in the loaders, a pure function of ``rng``."""

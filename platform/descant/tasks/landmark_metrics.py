@@ -65,7 +65,7 @@ def error_curve_area(distances: Distances, threshold: float = THRESHOLD) -> Metr
         statistics,
         ratio,
         details=lambda sums: named([f"{step:.3f}" for step in steps_N], _mean_of(sums)),
-        along="error in inter-ocular distances",
+        along="share of faces, by their error in inter-ocular distances",
     )
 
 

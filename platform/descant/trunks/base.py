@@ -50,12 +50,13 @@ class Trunk(nn.Module):
                     f"inside them ({nearest(feature, modules)})"
                 )
         inner = {feature for feature in features.values() if feature not in own}
-        kept: dict[str, Tensor] = {}
+        kept = _Kept()
         for feature in inner:
-            modules[feature].register_forward_hook(functools.partial(_keep, kept, feature))
+            modules[feature].register_forward_hook(functools.partial(kept.keep, feature))
         if inner:
-            self.register_forward_hook(functools.partial(_add, kept))
+            self.register_forward_hook(kept.add)
         known = self.feature_shapes(inputs) if inner else own
+        kept.is_watching = False
         for feature in inner - set(known):
             raise UserError(
                 f"the trunk does not call its module {feature!r} by itself: name one inside it, or around it"
@@ -77,22 +78,39 @@ class Trunk(nn.Module):
         return {name: tuple(feature.shape[1:]) for name, feature in features.items()}
 
 
-def _keep(kept: dict[str, Tensor], feature: str, module: nn.Module, given: object, output: object) -> None:
-    while isinstance(output, (tuple, list)) and output:
-        output = output[0]
-    if not isinstance(output, Tensor) or output.ndim < 2:
-        raise UserError(
-            f"the module {feature!r} of the trunk gives {type(output).__name__}, which no head can read: "
-            f"name one that gives a tensor for each sample"
-        )
-    kept[feature] = output
+class _Kept:
+    """What inner modules give, until the trunk's pass is over.
 
+    Attributes:
+        is_watching: whether passes still find out which of it later modules write into, as ReLUs in place do; that is
+            copied before they do.
+    """
 
-def _add(kept: dict[str, Tensor], trunk: nn.Module, given: object, features: dict[str, Tensor]) -> dict[str, Tensor]:
-    for feature in kept:
-        features = {**features, feature: kept[feature]}
-    kept.clear()
-    return features
+    def __init__(self) -> None:
+        self.is_watching = True
+        self._features: dict[str, Tensor] = {}
+        self._versions: dict[str, int] = {}
+        self._overwritten: set[str] = set()
+
+    def keep(self, feature: str, module: nn.Module, given: object, output: object) -> None:
+        """Keep the output of a module; the hook of its forward pass."""
+        while isinstance(output, (tuple, list)) and output:
+            output = output[0]
+        if not isinstance(output, Tensor) or output.ndim < 2:
+            raise UserError(
+                f"the module {feature!r} of the trunk gives {type(output).__name__}, which no head can read: "
+                f"name one that gives a tensor for each sample"
+            )
+        self._features[feature] = output.clone() if feature in self._overwritten else output
+        if self.is_watching:
+            self._versions[feature] = output._version
+
+    def add(self, trunk: nn.Module, given: object, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return what was kept beside the trunk's own features; the hook of its forward pass."""
+        kept, self._features = self._features, {}
+        if self.is_watching:
+            self._overwritten |= {name for name, value in kept.items() if value._version != self._versions[name]}
+        return {**features, **kept}
 
 
 trunks: Registry[Trunk] = Registry("trunk", "trunks")

@@ -46,7 +46,9 @@ def test_json_has_the_details_that_the_run_folder_has(run: Path, capsys: pytest.
     kept = json.loads((run / "details.json").read_text())
     assert printed["details"] == kept["validation"]
     assert kept["epoch"] == json.loads((run / "summary.json").read_text())["main"]["epoch"]
-    assert kept["along"] == {"ends_of_a_test": {"error_curve_area": "error in inter-ocular distances"}}
+    assert kept["along"] == {
+        "ends_of_a_test": {"error_curve_area": "share of faces, by their error in inter-ocular distances"}
+    }
     points = printed["details"]["ends_of_a_test"]
     assert list(points["mean_error"]) == ["left", "right"] and len(points["error_curve_area"]) == 61
     assert sum(points["mean_error"].values()) / 2 == pytest.approx(
@@ -63,7 +65,7 @@ def test_details_are_no_rows_and_no_part_of_the_summary(run: Path) -> None:
 
 def test_the_report_draws_them(run: Path) -> None:
     text = (run / "report.html").read_text()
-    assert "What the metrics are made of" in text and "error in inter-ocular distances" in text
+    assert "What the metrics are made of" in text and "by their error in inter-ocular distances" in text
 
 
 def test_the_table_is_as_short_as_it_was(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

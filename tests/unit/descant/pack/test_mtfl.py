@@ -90,10 +90,12 @@ def test_what_is_wrong_with_a_line_or_picture_is_listed_and_the_rest_packed(tmp_
     same_eyes_P2, nan_P2, far_P2 = POINTS_P2.copy(), POINTS_P2.copy(), POINTS_P2 + 500
     same_eyes_P2[1] = same_eyes_P2[0]
     nan_P2[2, 1] = np.nan
+    swapped_P2 = POINTS_P2[[1, 0, 2, 3, 4]]
     extra = [
         "net\\00.jpg 1 2 3", line("net\\99.jpg"), line("net\\01.jpg", same_eyes_P2), line("net\\02.jpg", nan_P2),
         line("net\\03.jpg", labels="1 2 2 6"), line("net\\torn.jpg"), line("net\\text.jpg"),
         line("net\\04.jpg", far_P2), line("..\\secret.jpg"), line("net\\05.jpg", labels="1 2 two 3"),
+        line("net\\05.jpg", swapped_P2),
     ]  # fmt: skip
     source = write_corpus(tmp_path / "mtfl", extra)
     torn = (source / "net" / "00.jpg").read_bytes()
@@ -106,6 +108,7 @@ def test_what_is_wrong_with_a_line_or_picture_is_listed_and_the_rest_packed(tmp_
         "training.txt:13": "4 fields", "training.txt:14": "missing", "training.txt:15": "coincide",
         "training.txt:16": "not finite", "training.txt:17": "pose of net/03.jpg is 6", "training.txt:21": "missing",
         "training.txt:22": "no number", "net/torn": "", "net/text": "", "net/04-2": "outside the picture",
+        "training.txt:23": "eyes are swapped",
     }  # fmt: skip
     assert set(reasons) == set(expected)
     assert {key: reason for key, reason in reasons.items() if expected[key] not in reason} == {}

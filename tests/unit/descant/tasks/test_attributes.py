@@ -41,6 +41,15 @@ def test_one_label_holds_all() -> None:
     assert list(named.answer(np.array([0.1, 0.2, 0.3]), None)) == ["young", "tall", "loud"]
 
 
+def test_an_attribute_of_a_list_that_is_always_the_same_is_refused_and_no_more_is_read_than_needed() -> None:
+    rows: list[dict[str, Any]] = [{"attributes": [n % 2, 1, n // 2]} for n in range(2)] + [{}, {"attributes": "odd"}]
+    with pytest.raises(UserError, match=r"the attribute 'tall' of the task 'attributes' is the same, or unknown"):
+        made(LIST, attributes=["young", "tall", "loud"]).check_labels([*rows, {"attributes": [1, None, 1]}])
+    rest = iter([*rows, {"attributes": [0, 0, 1]}, {"attributes": [0, 0, 0]}])
+    made(LIST).check_labels(rest)
+    assert [*rest] == [{"attributes": [0, 0, 0]}]
+
+
 def test_each_label_of_two_classes_is_one() -> None:
     task = made(SEVERAL)
     assert task.attribute_names == ("smile", "glasses")

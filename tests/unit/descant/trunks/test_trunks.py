@@ -58,6 +58,21 @@ def test_the_output_of_any_module_can_be_a_feature() -> None:
     assert all(parameter.grad is None for parameter in children["layer3"].parameters())
 
 
+def test_a_feature_is_what_its_module_gave_though_a_later_one_writes_into_it() -> None:
+    trunk = build_trunk("resnet18", {}, IMAGE)
+    trunk.tap({"early": "model.bn1", "late": "model.layer4"}, IMAGE)
+    model = trunk.get_submodule("model")
+    assert model.get_submodule("act1").inplace, "a ReLU that writes into what bn1 gave"
+    trunk.eval()
+    batch = torch.randn(3, *IMAGE["image"])
+    features = trunk({"image": batch})
+    expected = model.get_submodule("bn1")(model.get_submodule("conv1")(batch))
+    torch.testing.assert_close(features["model.bn1"], expected)
+    assert float(expected.detach().min()) < -0.1
+    (gradient,) = torch.autograd.grad(features["model.bn1"].sum(), [model.get_parameter("bn1.bias")])
+    torch.testing.assert_close(gradient, torch.full_like(gradient, float(expected[:, 0].numel())))
+
+
 def test_of_several_outputs_the_first_is_the_feature() -> None:
     trunk = build_trunk("bilstm", {"hidden": [8, 6], "dropout": 0.0}, FRAMES)
     assert trunk.tap({"early": "layers.0"}, FRAMES) == {"early": (20, 16)}

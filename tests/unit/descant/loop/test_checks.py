@@ -1,0 +1,55 @@
+"""What is refused before anything trains, since the labels that are there cannot bear it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from descant import BinaryAttributes, Classification, register_task
+from descant.errors import UserError
+from descant.loop.checks import check
+from descant.loop.experiment import Experiment
+from descant.recipe import compose, parse_recipe
+from support import mel_data_set
+
+
+@register_task("listed_traits")
+class ListedTraits(BinaryAttributes):
+    label = "traits"
+    attributes = ("smile", "hat")
+
+
+@register_task("later_genre")
+class LaterGenre(Classification):
+    label = "later"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Validation samples have no ``later``; of the two traits the second is never there."""
+
+    def labels(number: int, genre: int) -> dict[str, Any]:
+        return {"genre": genre, "traits": [number % 2, 0], **({"later": genre} if number >= 8 else {})}
+
+    return mel_data_set(tmp_path_factory.mktemp("checked"), train=24, validation=8, test=0, labels=labels)
+
+
+def checked(data: Path, *settings: str) -> None:
+    common = [f"data={data}", "inputs.mel.crop_frames=16", "trainer.batch_size=4"]
+    check(Experiment.build(parse_recipe(compose("genre", [*common, *settings]))))
+
+
+def test_an_attribute_of_one_class_only_is_one_sentence(data: Path) -> None:
+    checked(data)
+    with pytest.raises(UserError, match="attribute 'hat' of the task 'listed_traits' is the same, or unknown, in all"):
+        checked(data, "tasks.listed_traits.weight=0.3")
+
+
+def test_a_stop_rule_that_has_nothing_to_go_by_is_one_sentence(data: Path) -> None:
+    checked(data, "tasks.later_genre.weight=0.3")
+    with pytest.raises(UserError, match=r"has the label 'later' of the task 'later_genre', whose stop rule goes by it"):
+        checked(data, "tasks.later_genre.stop=zhang2014")
+    with pytest.raises(UserError, match=r"has the label 'later' of the main task 'later_genre', which chooses"):
+        checked(data, "tasks.genre=null", "tasks.later_genre.role=main")
