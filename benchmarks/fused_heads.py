@@ -19,7 +19,6 @@ import torch
 from machine import cpu_ms, save
 from torch import Tensor, nn
 
-from descant.balance import Static
 from descant.data.batch import Batch
 from descant.data.description import Field
 from descant.heads import LinearHead
@@ -90,7 +89,7 @@ def engine(feature: Tensor, fused: bool) -> Callable[[], None]:
     tasks: dict[str, Task] = {}
     for name in NAMES:
         tasks[name] = type(name, (kind,), {"label": name})(name, FIELDS, {})
-    objective = Objective(tasks, dict.fromkeys(NAMES, Constant(1.0)), Static(NAMES))
+    objective = Objective(tasks, dict.fromkeys(NAMES, Constant(1.0)))
     heads = {name: LinearHead((feature.shape[1],), (2,)) for name in NAMES}
     together, apart = FusedHeads(heads), nn.ModuleDict(heads)
     module: nn.Module = together if fused else apart

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from descant.balance import balancers
 from descant.data.batch import Batch
 from descant.loop.objective import Objective, outputs_of
 from descant.loop.ranks import Ranks
@@ -50,7 +49,7 @@ def one_step(rank: int, world_size: int, valid: list[bool]) -> dict[str, Any]:
     keys, drawn = ["?"] * len(valid_B), {name: value[own] for name, value in drawn.items()}
     batch = Batch(keys, {}, {}, {"contrastive": valid_B}, valid_B, drawn=drawn)
     inputs = {name: value[own] for name, value in whole.items()}
-    objective = Objective(made, {"contrastive": Constant(1.0)}, balancers.build("static", {}, tasks=["contrastive"]))
+    objective = Objective(made, {"contrastive": Constant(1.0)})
     loss = objective.losses(outputs_of(model, made, batch, inputs, ranks), batch, inputs).sums_K.sum() / sum(valid)
     loss.backward()
     gradients = {name: ranks.sum(p.grad) for name, p in model.named_parameters() if p.grad is not None}

@@ -72,7 +72,7 @@ def test_a_mixed_sample_teaches_by_both_labels_or_not_at_all(data: Path) -> None
         unmixed = batch.share_B == 1
         assert torch.equal(batch.present["genre"], has & (unmixed | (other_has & takes)))
         assert batch.present["reconstruction"].all()
-        objective = Objective(experiment.tasks, experiment.schedules, experiment.build_balancer())
+        objective = Objective(experiment.tasks, experiment.schedules)
         outputs = Outputs({"genre": torch.randn(16, 8), "reconstruction": torch.zeros(16, 32, 128)})
         found = objective.losses(outputs, batch, {"mel": torch.ones(16, 32, 128)}).per_sample
         rows = torch.nn.functional.log_softmax(outputs["genre"], 1)

@@ -103,11 +103,11 @@ class Inverse(LossBalancer):
 
     def __init__(self, tasks):
         super().__init__(tasks)
-        self.mean_K = torch.ones(len(tasks))
+        self.mean_K = torch.ones(len(tasks), dtype=torch.float64)
 
-    def weights(self, losses_K):
-        self.mean_K = (self.mean_K + losses_K) / 2
-        return 1 / self.mean_K
+    def weights(self, signals):
+        self.mean_K[signals.places_P] = (self.mean_K[signals.places_P] + signals.losses_P) / 2
+        return 1 / self.mean_K[signals.places_P]
 
     def state_dict(self):
         return {"mean": self.mean_K}

@@ -1,6 +1,6 @@
-"""Balancing the tasks' losses."""
+"""Balancing the tasks' losses and gradients."""
 
-from descant.balance.base import LossBalancer, balancers
+from descant.balance.base import Balancer, GramianBalancer, LossBalancer, Signals, balancers
 from descant.balance.static import Static
 
-__all__ = ["LossBalancer", "Static", "balancers"]
+__all__ = ["Balancer", "GramianBalancer", "LossBalancer", "Signals", "Static", "balancers"]

@@ -1,44 +1,86 @@
-"""The balance contract: what multiplies each task's loss at each step, beyond the recipe's own weights.
+"""The balance contract: how the tasks of a step are weighed against each other, beyond the recipe's own weights.
 
-Shapes: K tasks.
+The engine multiplies each task's loss by the recipe's weight and by its normalisation; the balancer's weights come on
+top. A balancer never sees a task that a step does not teach (no label in the global batch, a loss that is not finite, a
+task that has stopped): it decides as if there were no such task.
+
+Shapes: K tasks of the recipe, P of them taught by the step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from descant.lazy import torch
 from descant.registry import Registry
 
+if TYPE_CHECKING:
+    from torch import Generator
 
-class LossBalancer:
-    """Decides the weights from the losses alone, so that a step costs one backward pass.
 
-    A method whose objective L is not a weighted sum gives its gradient ∂L/∂ℓ_i as the weight of task i.
+@dataclass(frozen=True)
+class Signals:
+    """What a balancer decides from at one step: the same on every rank to the last bit, without gradient, on the CPU.
 
-    Args:
-        tasks: the tasks' names, in the order of all K vectors.
+    Attributes:
+        places_P: of the tasks that the step teaches, their places among the recipe's, increasing.
+        losses_P: each one's mean over the labels of the global batch, float64; as normalised, without weights.
+        main: the main task's place among the P, None where the step does not teach it.
+        step: from 0.
+        epoch: from 0.
+        epochs: of the whole run.
+        generator: of random numbers, a function of seed and step alone.
+        gramian_PP: inner products of the tasks' gradients, float64; of the losses times the recipe's weights. None for
+            balancers that do not read it.
     """
 
-    needs: ClassVar[str] = "the losses"
+    places_P: Int[torch.Tensor, P]
+    losses_P: Float[torch.Tensor, P]
+    main: int | None
+    step: int
+    epoch: int
+    epochs: int
+    generator: Generator
+    gramian_PP: Float[torch.Tensor, "P P"] | None = None
+
+    @property
+    def gramian(self) -> Float[torch.Tensor, "P P"]:
+        """The Gramian, for balancers that read it."""
+        assert self.gramian_PP is not None, "this balancer did not ask for the Gramian"
+        return self.gramian_PP
+
+
+class Balancer:
+    """What is common to all ways of balancing. A subclass's constructor takes ``tasks`` and the recipe's options.
+
+    Args:
+        tasks: the tasks' names, in the order of all K vectors, main first.
+
+    Raises:
+        UserError: an option out of its range.
+    """
+
+    needs: ClassVar[str]
     """What the decision takes, for ``descant balancers``."""
-    reads_losses: ClassVar[bool] = True
-    """Whether ``weights`` looks at its argument; if not, no step waits for the losses of other ranks."""
+    cost: ClassVar[str]
+    """What a step costs beside a plain one, for ``descant balancers``."""
+    main_first: ClassVar[bool] = False
+    """Whether it serves the main task: a step that does not teach that task is balanced by equal weights."""
+    reads_after: ClassVar[bool] = False
+    """Whether ``after_step`` wants the losses of the same batch after the optimizer's step: one more forward pass."""
 
     def __init__(self, tasks: Sequence[str]) -> None:
         self.tasks = tuple(tasks)
 
-    def weights(self, losses_K: Float[torch.Tensor, K]) -> Float[torch.Tensor, K]:
-        """Return the weight of each task, once a step.
+    def after_step(self, before: Signals, losses_P: Float[torch.Tensor, P]) -> None:
+        """Learn what the step did to the losses of its own batch; only where ``reads_after`` is set."""
 
-        Args:
-            losses_K: each task's mean over the labels of the global batch (0 where there is none): the same on all
-                ranks, without gradient.
-        """
-        raise NotImplementedError
+    def after_evaluation(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Learn each task's first metric on the validation split, by name; tasks that were not scored are absent."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is carried from step to step: plain values and tensors, in dicts and lists."""
@@ -48,4 +90,36 @@ class LossBalancer:
         """Take back what ``state_dict`` gave."""
 
 
-balancers: Registry[LossBalancer] = Registry("balancer", "balancers")
+class LossBalancer(Balancer):
+    """Decides the weights from the losses alone, so that a step costs one backward pass.
+
+    A method whose objective L is not a weighted sum gives its gradient ∂L/∂ℓ_i as the weight of task i. The weights
+    multiply the losses, of which the tasks' own parameters (heads) learn as well.
+    """
+
+    needs = "the losses"
+    cost = "nothing"
+    reads_losses: ClassVar[bool] = True
+    """Whether ``weights`` looks at the losses; if not, no step waits for those of other ranks."""
+
+    def weights(self, signals: Signals) -> Float[torch.Tensor, P]:
+        """Return the weight of each task that the step teaches, float64; called once a step, in the order of steps."""
+        raise NotImplementedError
+
+
+class GramianBalancer(Balancer):
+    """Decides the weights from the inner products of the tasks' gradients.
+
+    The weights multiply the gradients that tasks send into what they share. The tasks' own parameters (heads) learn of
+    their own losses, unweighted.
+    """
+
+    needs = "the Gramian of the gradients"
+    cost = "a Gramian of the gradients at the shared features"
+
+    def weights(self, signals: Signals) -> Float[torch.Tensor, P]:
+        """Return the weight of each task that the step teaches, float64; called once a step, in the order of steps."""
+        raise NotImplementedError
+
+
+balancers: Registry[Balancer] = Registry("balancer", "balancers")

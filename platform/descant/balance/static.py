@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jaxtyping import Float
 
-from descant.balance.base import LossBalancer, balancers
+from descant.balance.base import LossBalancer, Signals, balancers
 from descant.lazy import torch
 
 
@@ -15,6 +15,6 @@ class Static(LossBalancer):
     needs = "nothing"
     reads_losses = False
 
-    def weights(self, losses_K: Float[torch.Tensor, K]) -> Float[torch.Tensor, K]:
+    def weights(self, signals: Signals) -> Float[torch.Tensor, P]:
         """Return ones."""
-        return torch.ones_like(losses_K)
+        return torch.ones_like(signals.losses_P)

@@ -12,9 +12,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print name, needs, and the first line of the docstring."""
+    """Print name, needs, cost, and the first line of the docstring."""
     from descant.balance import balancers
     from descant.cli.listing import print_listing
 
-    print_listing((name, f"needs {cls.needs}", cls.__doc__) for name, cls in balancers.items())
+    print_listing((name, f"needs {cls.needs}, costs {cls.cost}", cls.__doc__) for name, cls in balancers.items())
     return 0

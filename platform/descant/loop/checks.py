@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from descant.balance import LossBalancer
 from descant.data.sources import JoinedReader
 from descant.errors import UserError
 from descant.loop.batch_norm import globalise
@@ -32,7 +33,8 @@ def check(experiment: Experiment) -> None:
     if not experiment.tasks[recipe.main].metrics():
         raise UserError(f"the main task {recipe.main!r} has no metric to choose the best epoch by: name one")
     balancer = experiment.build_balancer()
-    if balancer.reads_losses and recipe.trainer.micro_batch is not None:
+    takes_nothing = isinstance(balancer, LossBalancer) and not balancer.reads_losses
+    if not takes_nothing and recipe.trainer.micro_batch is not None:
         raise UserError(
             f"balance={recipe.balance.name} decides from the losses of a whole step, which trainer.micro_batch cuts "
             f"up: set trainer.micro_batch=null, or balance=static"

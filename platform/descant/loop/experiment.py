@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from descant.balance import LossBalancer, balancers
+from descant.balance import Balancer, balancers
 from descant.data.description import Description
 from descant.data.mixup import Mixup
 from descant.data.order import TrainingOrder
@@ -177,7 +177,7 @@ class Experiment:
                 tasks_there[name] = task
         return dataclasses.replace(self, data=data, inputs=inputs_there, tasks=tasks_there)
 
-    def build_balancer(self) -> LossBalancer:
+    def build_balancer(self) -> Balancer:
         """Return the recipe's balancer at its start."""
         balance = self.recipe.balance
         return balancers.build(balance.name, balance.options, tasks=list(self.tasks))

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from descant.balance import LossBalancer
 from descant.data.batch import Batch
 from descant.loop.ranks import Ranks
 from descant.model import Outputs
@@ -63,11 +62,10 @@ class Objective:
     Args:
         tasks: by name, main first.
         schedules: each task's weight over the epochs.
-        balancer: what multiplies these weights at each step.
     """
 
-    def __init__(self, tasks: Mapping[str, Task], schedules: Mapping[str, Schedule], balancer: LossBalancer) -> None:
-        self.tasks, self.schedules, self.balancer = tasks, schedules, balancer
+    def __init__(self, tasks: Mapping[str, Task], schedules: Mapping[str, Schedule]) -> None:
+        self.tasks, self.schedules = tasks, schedules
         self._layouts: dict[tuple[tuple[str, ...], bool], _Layout] = {}
         self._trains_P: dict[str, Tensor] = {}
 

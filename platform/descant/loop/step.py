@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from descant.data.batch import Batch
 from descant.heads.fused import FusedHeads
 from descant.loop.alignment import gradient_cosines
+from descant.loop.balancing import Balancing
 from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
 from descant.loop.experiment import Experiment
@@ -34,7 +35,8 @@ class Stepper:
     Args:
         model: the network, not yet wrapped for several ranks.
         experiment: inputs, optimizer and how to train.
-        objective: tasks, weights and balancer.
+        objective: tasks and weights.
+        balancing: what multiplies these weights at each step.
         ranks: who steps along.
         pulse, meter: what is told of the losses.
     """
@@ -44,11 +46,13 @@ class Stepper:
         model: MultiTaskModel,
         experiment: Experiment,
         objective: Objective,
+        balancing: Balancing,
         ranks: Ranks,
         pulse: Pulse,
         meter: Meter,
     ) -> None:
-        self.module, self.objective, self.inputs = model, objective, experiment.inputs
+        self.module, self.objective, self.balancing = model, objective, balancing
+        self.inputs = experiment.inputs
         self.settings, self.ranks, self.pulse, self.meter = experiment.recipe.trainer, ranks, pulse, meter
         self.tasks = dict(experiment.tasks)
         self._stopped_rows: dict[str, list[int]] = {}
@@ -100,13 +104,14 @@ class Stepper:
         """
         self._compare, self.cosines, self._is_coupled = list(compare), {}, False
         self._counts_K = torch.tensor([max(n, 1) for n in beat.counts_K], dtype=torch.float32, device=self.device)
+        counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
+        self._taught = [place for place, name in enumerate(counts) if counts[name] and name in self.tasks]
         rows = len(whole.keys)
         size = min(self.settings.micro_batch or rows, rows)
         for start in range(0, rows, size):
             last = start + size >= rows
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 self._micro_batch(step, whole.rows(start, start + size), beat, recipe_weights_K, last)
-        counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
         self._untaught = {name for name, count in counts.items() if not count}
         self._forget_untaught()
 
@@ -187,7 +192,7 @@ class Stepper:
         losses = self.objective.losses(outputs, batch, inputs)
         means_K = losses.sums_K / self._counts_K
         self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for
-        weights_K = recipe_weights_K * self._balance(means_K.detach())
+        weights_K = recipe_weights_K * self.balancing.weights(means_K.detach(), self._taught, step)
         if self._compare:
             self._measure_cosines(means_K)
         total = (weights_K * means_K).sum()
@@ -227,8 +232,3 @@ class Stepper:
         others = {name: self.inputs[name].finish(arrays) for name, arrays in batch.partner.arrays.items()}
         shares = {name: batch.share_B.reshape(-1, *[1] * (value.ndim - 1)) for name, value in inputs.items()}
         return {name: shares[name] * value + (1.0 - shares[name]) * others[name] for name, value in inputs.items()}
-
-    def _balance(self, own_means_K: Tensor) -> Tensor:
-        """Return the balancer's weights; it sees the means over all ranks, and only if it looks at them."""
-        balancer = self.objective.balancer
-        return balancer.weights(self.ranks.sum(own_means_K.clone()) if balancer.reads_losses else own_means_K)

@@ -24,6 +24,7 @@ from descant.data.batch import Batch
 from descant.data.order import step_seed
 from descant.errors import Interrupted, StoppedTogether
 from descant.loop.alignment import PROBE_STEPS
+from descant.loop.balancing import Balancing
 from descant.loop.batches import BatchMaker
 from descant.loop.cadence import Cadence, Due
 from descant.loop.checkpoints import Checkpoints
@@ -71,8 +72,12 @@ class Training:
         self.meter = Meter(list(experiment.tasks), ranks, parts)
         self.workers = loader_workers(self.settings, ranks)
         share_cores(self.workers, ranks)
-        self.objective = Objective(experiment.tasks, experiment.schedules, experiment.build_balancer())
-        self.stepper = Stepper(experiment.build_model(), experiment, self.objective, ranks, self.pulse, self.meter)
+        self.objective = Objective(experiment.tasks, experiment.schedules)
+        main = list(experiment.tasks).index(experiment.recipe.main)
+        self.balancing = Balancing(experiment.build_balancer(), main, experiment.recipe.seed, ranks)
+        self.stepper = Stepper(
+            experiment.build_model(), experiment, self.objective, self.balancing, ranks, self.pulse, self.meter
+        )
         self.device = self.stepper.device
         self.progress = self._resumed()
 
@@ -174,6 +179,7 @@ class Training:
         lr = self.experiment.recipe.optimizer.lr.at(epoch, self.cadence.epochs)
         set_learning_rate(self.stepper.optimizer, lr)
         self.stepper.module.begin_epoch(epoch, self.cadence.epochs)
+        self.balancing.begin_epoch(epoch, self.cadence.epochs)
         self.record.epoch(self.progress, dict(zip(self.experiment.tasks, weights, strict=True)), lr)
 
     def _is_best(self, epoch: int, scores: Scores) -> bool:
@@ -214,7 +220,7 @@ class Training:
             state = {
                 "progress": self.progress.state_dict(self.order),
                 "optimizer": self.stepper.optimizer.state_dict(),
-                "balance": self.objective.balancer.state_dict(),
+                "balance": self.balancing.balancer.state_dict(),
                 "stopping": self.stopping.state_dict(),
                 "meter": unread,
             }
@@ -233,7 +239,7 @@ class Training:
         self.stepper.optimizer.load_state_dict(last.state["optimizer"])
         for group in self.stepper.optimizer.param_groups:
             group.update(self.experiment.recipe.optimizer.options)
-        self.objective.balancer.load_state_dict(last.state["balance"])
+        self.balancing.balancer.load_state_dict(last.state["balance"])
         self.stopping.load_state_dict(last.state["stopping"])
         self.stepper.train_parts(self.stopping.parts)
         self.meter.load_state_dict(last.state["meter"])

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from descant.balance import balancers
 from descant.errors import UserError
 from descant.model import MultiTaskModel
 from descant.schedules import Constant, Linear, Schedule
@@ -85,12 +84,3 @@ def test_a_feature_that_the_trunk_lacks_is_one_sentence() -> None:
         shared({"face": "map"})
     with pytest.raises(UserError, match="no sharing 'hrad': did you mean 'hard'"):
         sharings.build("hrad", {})
-
-
-def test_static_balance_leaves_the_recipes_weights() -> None:
-    balancer = balancers.build("static", {}, tasks=["a", "b", "c"])
-    assert balancer.weights(torch.tensor([3.0, 0.0, 1e9])).tolist() == [1.0, 1.0, 1.0]
-    assert balancer.state_dict() == {}
-    assert balancers.names() == ["static"]
-    with pytest.raises(UserError, match="the balancer 'static' has no option 'alpha'"):
-        balancers.build("static", {"alpha": 1}, tasks=["a"])

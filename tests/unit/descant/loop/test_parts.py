@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from descant import BinaryAttributes, register_task
-from descant.balance import balancers
 from descant.data.batch import Batch
 from descant.data.description import Field
 from descant.errors import UserError
@@ -45,7 +44,7 @@ class TestLoss:
     def losses(self, trains: list[bool], partner: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the losses of the samples, the gradient of the outputs, and the totals of the parts."""
         task = Traits("t", {"traits": Field("number", shape=(3,))}, {})
-        objective = Objective({"t": task}, {"t": Constant(1.0)}, balancers.build("static", {}, tasks=["t"]))
+        objective = Objective({"t": task}, {"t": Constant(1.0)})
         objective.train_parts({"t": trains}, torch.device("cpu"))
         everyone = torch.ones(4, dtype=torch.bool)
         other = Batch(list("abcd"), {}, {"t": self.partner}, {"t": everyone}, everyone) if partner else None
