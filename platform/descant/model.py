@@ -12,26 +12,35 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from descant.cut import Cut
 from descant.heads.base import Head
 from descant.heads.fused import FusedHeads
 from descant.heads.mlp import LinearHead
 from descant.schedules import Constant, Schedule
 from descant.sharing.base import Sharing
 
+_HALF = (torch.bfloat16, torch.float16)
 
-class Outputs(Mapping[str, Tensor]):
-    """Each task's output, batch first.
+
+class Outputs:
+    """Each task's output, batch first. No ``Mapping``: what wraps models would make one anew, without the rest.
 
     Args:
         alone: of the tasks whose heads stand alone.
         stacked: of fused heads, (B, tasks, …), by their tasks; one task's output is a view of it, made when asked for.
+        cut: where the graph ends, and may go on; None where it goes through.
     """
 
-    def __init__(self, alone: Mapping[str, Tensor], stacked: Mapping[tuple[str, ...], Tensor] | None = None) -> None:
-        self.alone = dict(alone)  # all of them where a mapping is made anew, as accelerate does for bf16
-        self.stacked = dict(stacked or {})
+    def __init__(
+        self,
+        alone: Mapping[str, Tensor],
+        stacked: Mapping[tuple[str, ...], Tensor] | None = None,
+        cut: Cut | None = None,
+    ) -> None:
+        self.alone, self.stacked, self.cut = dict(alone), dict(stacked or {}), cut
 
     def __getitem__(self, task: str) -> Tensor:
+        """Return a task's output."""
         if task in self.alone:
             return self.alone[task]
         for tasks, outputs in self.stacked.items():
@@ -40,12 +49,10 @@ class Outputs(Mapping[str, Tensor]):
         raise KeyError(task)
 
     def __iter__(self) -> Iterator[str]:
+        """Yield the tasks."""
         yield from self.alone
         for tasks in self.stacked:
             yield from tasks
-
-    def __len__(self) -> int:
-        return len(self.alone) + sum(map(len, self.stacked))
 
 
 class MultiTaskModel(nn.Module):
@@ -91,6 +98,7 @@ class MultiTaskModel(nn.Module):
         tasks: Collection[str] | None = None,
         views: Mapping[str, Mapping[str, Tensor]] | None = None,
         pairs: Collection[str] = (),
+        cut: bool = False,
     ) -> Outputs:
         """Return the output of each of ``tasks`` (all by default), batch first.
 
@@ -99,29 +107,38 @@ class MultiTaskModel(nn.Module):
             tasks: whose outputs are wanted.
             views: by task, the inputs as it sees them.
             pairs: of the tasks with views, those that are given both outputs side by side, (B, 2, …).
+            cut: end the graph of the outputs at the features, and give the ``Cut``.
         """
+        ends = Cut() if cut else None
         wanted = self.tasks if tasks is None else list(tasks)
         views = views or {}
         plain = [name for name in wanted if name not in views or name in pairs]
         features = self.sharing(inputs, plain) if plain else {}
-        outputs = {name: self.output(name, features[name]) for name in plain if name not in self._group}
-        stacked = self._stacked(features, plain)
+        outputs = {name: self.output(name, features[name], ends) for name in plain if name not in self._group}
+        stacked = self._stacked(features, plain, ends)
         for name in views:
             with self._not_tracking():
-                seen = self.output(name, self.sharing(views[name], [name])[name])
+                seen = self.output(name, self.sharing(views[name], [name])[name], ends)
             outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
-        return Outputs(outputs, stacked)
+        return Outputs(_widened(outputs), _widened(stacked), ends)
 
-    def _stacked(self, features: Mapping[str, Tensor], tasks: Collection[str]) -> dict[tuple[str, ...], Tensor]:
+    def _stacked(
+        self, features: Mapping[str, Tensor], tasks: Collection[str], cut: Cut | None
+    ) -> dict[tuple[str, ...], Tensor]:
         """Return the outputs of fused heads, (B, tasks, …), by those of their tasks that are wanted."""
         members: dict[Hashable, list[str]] = {}
         for name in tasks:
             if name in self._group:
                 members.setdefault((self._group[name], self._gate(name)), []).append(name)
-        return {
-            tuple(names): self.fused[self._group[names[0]]](self.gated(names[0], features[names[0]]), names)
-            for names in members.values()
-        }
+        stacked: dict[tuple[str, ...], Tensor] = {}
+        for names in members.values():
+            heads, feature = self._fused_head(names[0]), features[names[0]]
+            assert heads is not None
+            if cut is None:
+                stacked[tuple(names)] = heads(self.gated(names[0], feature), names)
+            else:
+                stacked[tuple(names)] = cut.fused(names, feature, heads, self.factors[names[0]])
+        return stacked
 
     @contextmanager
     def _not_tracking(self) -> Iterator[None]:
@@ -135,9 +152,9 @@ class MultiTaskModel(nn.Module):
             for norm in norms:
                 norm.is_tracking = True  # type: ignore[assignment]
 
-    def output(self, task: str, feature: Tensor) -> Tensor:
-        """Return one task's output from its feature."""
-        gated = self.gated(task, feature)
+    def output(self, task: str, feature: Tensor, cut: Cut | None = None) -> Tensor:
+        """Return one task's output from its feature, at which the graph may end."""
+        gated = self.gated(task, feature if cut is None else cut.single(task, feature, self.factors[task]))
         if task in self._group:
             fused: Tensor = self.fused[self._group[task]](gated, [task])
             return fused[:, 0]
@@ -195,6 +212,11 @@ class MultiTaskModel(nn.Module):
         """
         factor = self.factors[task]
         return factor, factor == 0.0 and isinstance(self.gradients[task], Constant)
+
+
+def _widened(outputs: dict[Any, Tensor]) -> dict[Any, Tensor]:
+    """Return outputs of half precision, as heads give them under autocast, in that of the losses."""
+    return {key: value.float() if value.dtype in _HALF else value for key, value in outputs.items()}
 
 
 def _linear(head: nn.Module) -> LinearHead:

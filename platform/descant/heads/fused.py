@@ -5,6 +5,7 @@ Shapes: B samples, K tasks, O outputs of each, F features.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -33,16 +34,29 @@ class FusedHeads(nn.Module):
 
     def forward(self, feature: Tensor, tasks: Sequence[str]) -> Tensor:
         """Return the outputs of some of the tasks, (B, tasks, *shape)."""
-        weight_KOF: Tensor = self.weight_KOF
-        bias_KO: Tensor = self.bias_KO
-        if list(tasks) != self.tasks:
-            rows = [self.tasks.index(task) for task in tasks]
-            weight_KOF, bias_KO = weight_KOF[rows], bias_KO[rows]
-        outputs = nn.functional.linear(self.before(feature), weight_KOF.flatten(0, 1), bias_KO.flatten())
+        outputs = nn.functional.linear(self.before(feature), *self.rows(tasks))
         if not self.after:
             return outputs.reshape(outputs.shape[0], len(tasks), -1)
         stacked: Tensor = self.after(outputs.reshape(outputs.shape[0] * len(tasks), -1))
         return stacked.reshape(outputs.shape[0], len(tasks), *stacked.shape[1:])
+
+    def rows(self, tasks: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return weights and biases of some of the tasks below each other, (K·O, F) and (K·O,)."""
+        weight_KOF: Tensor = self.weight_KOF
+        bias_KO: Tensor = self.bias_KO
+        if list(tasks) != self.tasks:
+            places = [self.tasks.index(task) for task in tasks]
+            weight_KOF, bias_KO = weight_KOF[places], bias_KO[places]
+        return weight_KOF.flatten(0, 1), bias_KO.flatten()
+
+    def places(self, feature: Sequence[int]) -> int:
+        """Return over how many places or frames of a feature of this shape, batch first, the heads average."""
+        return {2: 1, 3: feature[1]}.get(len(feature)) or math.prod(feature[2:])
+
+    def lifted(self, gradient_BF: Tensor, feature: Sequence[int]) -> Tensor:
+        """Return what a gradient at the average is at a feature of this shape."""
+        spread = {2: gradient_BF, 3: gradient_BF[:, None]}.get(len(feature), gradient_BF[:, :, None, None])
+        return (spread / self.places(feature)).expand(*feature)
 
     def state_of(self, task: str) -> dict[str, Tensor]:
         """Return a task's weights, under the names that a head of its own would give them."""

@@ -6,7 +6,7 @@ Shapes: P shared parameters, laid out flat.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,23 +18,21 @@ PROBE_STEPS = 10
 
 
 def gradient_cosines(
-    means: Mapping[str, Tensor], main: str, tasks: Sequence[str], parameters: Sequence[Tensor], ranks: Ranks
+    gradient_of: Callable[[str], Tensor], main: str, tasks: Sequence[str], ranks: Ranks
 ) -> dict[str, float]:
     """Return the cosine of each task's gradient with the main task's, of a global batch; every rank calls it.
 
     Args:
-        means: by task, this rank's share of its mean loss over the global batch, with its graph, which is kept.
+        gradient_of: this rank's share of a task's gradient of the parameters that tasks may share, (P,); where only
+            one of two tasks has a gradient counts as zero of the other.
         main: the main task.
         tasks: those to compare with it.
-        parameters: those that tasks may share; where only one of two tasks has a gradient counts as zero of the other.
         ranks: over which gradients are summed before they are compared.
 
     Returns:
         NaN for a task whose gradient, or the main task's, is zero.
     """
-    wanted = [main, *tasks]
-    gradients_KP = torch.stack([_flat(means[name], parameters) for name in wanted])
-    gradients_KP = ranks.sum(gradients_KP)
+    gradients_KP = ranks.sum(torch.stack([gradient_of(name).double() for name in [main, *tasks]]))
     norms_K = gradients_KP.norm(dim=1)
     cosines_K = (gradients_KP @ gradients_KP[0]) / (norms_K * norms_K[0])
     return {
@@ -43,10 +41,8 @@ def gradient_cosines(
     }
 
 
-def _flat(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+def loss_gradient(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    """Return the gradient of a loss, whose graph is kept, of parameters one after the other, flat."""
     found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    parts = [
-        torch.zeros_like(parameter) if gradient is None else gradient
-        for parameter, gradient in zip(parameters, found, strict=True)
-    ]
-    return torch.cat([part.flatten() for part in parts]).double()
+    parts = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+    return torch.cat([part.flatten() for part in parts])

@@ -36,8 +36,8 @@ def check(experiment: Experiment) -> None:
     takes_nothing = isinstance(balancer, LossBalancer) and not balancer.reads_losses
     if not takes_nothing and recipe.trainer.micro_batch is not None:
         raise UserError(
-            f"balance={recipe.balance.name} decides from the losses of a whole step, which trainer.micro_batch cuts "
-            f"up: set trainer.micro_batch=null, or balance=static"
+            f"balance={recipe.balance.method.name} decides from a whole step, which trainer.micro_batch cuts up: "
+            f"set trainer.micro_batch=null, or balance=static"
         )
     model = experiment.build_model()
     norms = globalise(model, Ranks())

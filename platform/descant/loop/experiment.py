@@ -21,7 +21,7 @@ from descant.errors import UserError
 from descant.inputs import Input, inputs
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
-from descant.recipe import DataSettings, Recipe
+from descant.recipe import BALANCE_KEYS, DataSettings, Recipe
 from descant.recipe.task_settings import STOP_KEYS, TASK_KEYS
 from descant.schedules import Schedule, parse_schedule
 from descant.sharing import Sharing, sharings
@@ -179,8 +179,8 @@ class Experiment:
 
     def build_balancer(self) -> Balancer:
         """Return the recipe's balancer at its start."""
-        balance = self.recipe.balance
-        return balancers.build(balance.name, balance.options, tasks=list(self.tasks))
+        method = self.recipe.balance.method
+        return balancers.build(method.name, method.options, also=BALANCE_KEYS, tasks=list(self.tasks))
 
     def _make_trunk(self) -> Trunk:
         trunk = self.recipe.trunk

@@ -129,7 +129,7 @@ class Objective:
             losses_BG = self._of_several(names, outputs, target_BG)
         return losses_BG if names in batch.complete else torch.where(present_BG, losses_BG, 0.0)
 
-    def _of_one(self, name: str, outputs: Mapping[str, Tensor], batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
+    def _of_one(self, name: str, outputs: Outputs, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the losses of a task that stands alone, (B, 1)."""
         losses_B = _loss(self.tasks[name], outputs[name], batch, inputs)
         assert losses_B.shape == batch.valid.shape, (
@@ -188,7 +188,13 @@ def target_of(task: Task, batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
 
 
 def outputs_of(
-    model: nn.Module, tasks: Mapping[str, Task], batch: Batch, inputs: Mapping[str, Tensor], ranks: Ranks
+    model: nn.Module,
+    tasks: Mapping[str, Task],
+    batch: Batch,
+    inputs: Mapping[str, Tensor],
+    ranks: Ranks,
+    *,
+    cut: bool = False,
 ) -> Outputs:
     """Return the model's output for each of ``tasks``, which sees the inputs as it wants to.
 
@@ -198,12 +204,13 @@ def outputs_of(
         batch: this rank's rows.
         inputs: by name, as the trunk takes them.
         ranks: whose rows go together in tasks that hold samples against each other; all of them call it.
+        cut: end their graph at the features, see ``MultiTaskModel.forward``.
     """
     views = {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
     pairs = [name for name, task in tasks.items() if task.pairs]
-    outputs: Outputs = model(inputs, list(tasks), views, pairs)
+    outputs: Outputs = model(inputs, list(tasks), views, pairs, cut)
     held = {name: contrasted(tasks[name], outputs[name], batch.present[name], batch.views, ranks) for name in pairs}
-    return Outputs(outputs.alone | held, outputs.stacked) if held else outputs
+    return Outputs(outputs.alone | held, outputs.stacked, outputs.cut) if held else outputs
 
 
 def contrasted(task: Task, output: Tensor, present_B: Tensor, views: int, ranks: Ranks) -> Tensor:

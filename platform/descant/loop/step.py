@@ -5,15 +5,15 @@ Shapes: B samples of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
+from descant.cut import Cut
 from descant.data.batch import Batch
-from descant.heads.fused import FusedHeads
-from descant.loop.alignment import gradient_cosines
+from descant.loop.alignment import gradient_cosines, loss_gradient
 from descant.loop.balancing import Balancing
 from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
@@ -24,6 +24,7 @@ from descant.loop.optimizer import build_optimizer
 from descant.loop.pulse import Beat, Pulse
 from descant.loop.ranks import Ranks
 from descant.loop.rehearsal import rehearse
+from descant.loop.untaught import Untaught
 from descant.model import MultiTaskModel
 
 
@@ -59,7 +60,7 @@ class Stepper:
         self.cosines: dict[str, float] = {}
         self._reach = rehearse(model, self.inputs, experiment.tasks)
         self._trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        self._served = self._by_tasks()
+        self._untaught = Untaught(model, self._reach)
         self.norms = globalise(model, ranks)
         self.accelerator = make_accelerator(self.settings, ranks)
         optimizer = build_optimizer(experiment.recipe.optimizer, model.parameters())
@@ -105,41 +106,18 @@ class Stepper:
         self._compare, self.cosines, self._is_coupled = list(compare), {}, False
         self._counts_K = torch.tensor([max(n, 1) for n in beat.counts_K], dtype=torch.float32, device=self.device)
         counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
-        self._taught = [place for place, name in enumerate(counts) if counts[name] and name in self.tasks]
+        self._taught = [name for name in self.tasks if counts[name]]
         rows = len(whole.keys)
         size = min(self.settings.micro_batch or rows, rows)
         for start in range(0, rows, size):
             last = start + size >= rows
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 self._micro_batch(step, whole.rows(start, start + size), beat, recipe_weights_K, last)
-        self._untaught = {name for name, count in counts.items() if not count}
-        self._forget_untaught()
-
-    def _forget_untaught(self) -> None:
-        """Take the zero gradients from what serves tasks alone that have no label in this global batch.
-
-        The optimizer leaves it where it is, as it would without the batch: momentum and decay would move it. What soft
-        sharing pulls at has a gradient still.
-        """
-        if self._untaught.isdisjoint(self.tasks):
-            return
-        taught = self.tasks.keys() - self._untaught
-        for (tasks, is_shared), parameters in self._served.items():
-            if tasks.isdisjoint(taught) and not (is_shared and self._is_coupled):
-                for parameter in parameters:
-                    parameter.grad = None
+        self._untaught.forget(self._taught, self._is_coupled)
 
     def _reached(self, tasks: Iterable[str]) -> set[str]:
         """Return the names of the parameters that the gradient of any of the tasks reaches."""
         return set().union(*(self._reach[name] for name in tasks))
-
-    def _by_tasks(self) -> dict[tuple[frozenset[str], bool], list[nn.Parameter]]:
-        """Return the parameters by the tasks whose gradients reach them, and by whether they are of what is shared."""
-        served: dict[tuple[frozenset[str], bool], list[nn.Parameter]] = {}
-        for name, parameter in self._trainable.items():
-            tasks = frozenset(task for task, reached in self._reach.items() if name in reached)
-            served.setdefault((tasks, name.startswith("sharing.")), []).append(parameter)
-        return served
 
     def update(self, any_label: bool, measure: bool) -> Tensor | None:
         """Clip, step the optimizer (if any sample teaches anything), and forget the gradients.
@@ -154,33 +132,11 @@ class Stepper:
         elif measure:
             norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if any_label:
-            with self._leaving_alone(self._untaught):
+            left_alone = self.objective.tasks.keys() - set(self._taught)
+            with self._untaught.leaving_alone(self.optimizer, left_alone, self._stopped_rows):
                 self.optimizer.step()
         self.optimizer.zero_grad()
         return norm
-
-    @contextmanager
-    def _leaving_alone(self, tasks: Collection[str]) -> Iterator[None]:
-        """Keep the optimizer from moving fused heads of these tasks, and parts that have stopped: momentum would."""
-        kept: list[tuple[Tensor, list[int], Tensor]] = []
-        for parameter, rows in self._rows_of(tasks):
-            state = self.optimizer.state.get(parameter, {}).values()
-            moving = [value for value in state if isinstance(value, Tensor) and value.shape == parameter.shape]
-            kept += [(value, rows, value.detach()[rows].clone()) for value in (parameter, *moving)]
-        yield
-        with torch.no_grad():
-            for value, rows, before in kept:
-                value[rows] = before
-
-    def _rows_of(self, tasks: Collection[str]) -> Iterator[tuple[Tensor, list[int]]]:
-        """Yield weights, and the rows of them that are these tasks' fused heads, or of parts that have stopped."""
-        for fused in self.module.fused:
-            assert isinstance(fused, FusedHeads)
-            rows = [row for row, name in enumerate(fused.tasks) if name in tasks]
-            if rows:
-                yield from ((fused.weight_KOF, rows), (fused.bias_KO, rows))
-        for task, rows in self._stopped_rows.items():
-            yield from ((parameter, rows) for parameter in self.module.head_rows(task).values())
 
     def _micro_batch(self, step: int, batch: Batch, beat: Beat, recipe_weights_K: Tensor, last: bool) -> None:
         every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it
@@ -188,25 +144,51 @@ class Stepper:
         inputs = self._finished(batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
-        outputs = outputs_of(self.model, self.tasks, batch, inputs, self.ranks)
+        outputs = outputs_of(self.model, self.tasks, batch, inputs, self.ranks, cut=self.balancing.reads_gradients)
         losses = self.objective.losses(outputs, batch, inputs)
         means_K = losses.sums_K / self._counts_K
         self.pulse.remember(step, batch.keys, losses)  # before the backward pass, which it then does not wait for
-        weights_K = recipe_weights_K * self.balancing.weights(means_K.detach(), self._taught, step)
-        if self._compare:
-            self._measure_cosines(means_K)
-        total = (weights_K * means_K).sum()
         coupling = self._coupling(batch.valid, beat.rows, last)
-        if coupling is not None:
-            total = total + coupling
-        # DDP averages gradients over the ranks; the counts are global already, so the average is undone.
-        self.accelerator.backward(total * self.ranks.world_size)
+        scales_K = self.balancing.scales(means_K.detach(), self._places(self._taught))
+        recipe_weights_K = recipe_weights_K if scales_K is None else recipe_weights_K * scales_K
+        if outputs.cut is None:
+            weights_K = recipe_weights_K * self.balancing.weights(means_K.detach(), self._places(self._taught), step)
+            self._measure_cosines(lambda task, shared: loss_gradient(means_K[self._places([task])[0]], shared))
+            total = (weights_K * means_K).sum()
+            self._backward(total if coupling is None else total + coupling)
+        else:
+            self._backward_in_two(step, outputs.cut, means_K, recipe_weights_K, coupling)
         self.meter.add_losses(losses)
 
-    def _measure_cosines(self, means_K: Tensor) -> None:
-        means = dict(zip(self.objective.tasks, means_K, strict=True))
+    def _backward(self, loss: Tensor) -> None:
+        """Add the gradients of this rank's share of a loss."""
+        # DDP averages gradients over the ranks; the counts are global already, so the average is undone.
+        self.accelerator.backward(loss * self.ranks.world_size)
+
+    def _backward_in_two(
+        self, step: int, cut: Cut, means_K: Tensor, recipe_weights_K: Tensor, coupling: Tensor | None
+    ) -> None:
+        """Add the gradients of the heads, have the balancer look at those of the features, and go on from there."""
+        cut.expect_gradients()
+        self._backward((recipe_weights_K * means_K).sum())
+        decides = self.balancing.decides(step)
+        gramian_KK = cut.gramian(list(self.objective.tasks)) / self.ranks.world_size**2 if decides else None
+        self._measure_cosines(cut.gradient)
+        reaching = [name for name in self._taught if name in cut.tasks]
+        balance_K = self.balancing.weights(means_K.detach(), self._places(reaching), step, gramian_KK)
+        also = None if coupling is None else coupling * self.ranks.world_size
+        cut.backward(dict(zip(self.objective.tasks, balance_K.tolist(), strict=True)), also)
+
+    def _places(self, tasks: Sequence[str]) -> list[int]:
+        """Return the places of tasks in all vectors over tasks."""
+        return [place for place, name in enumerate(self.objective.tasks) if name in tasks]
+
+    def _measure_cosines(self, gradient: Callable[[str, Sequence[Tensor]], Tensor]) -> None:
+        """Compare the tasks that are asked for; ``gradient`` gives that of a task, of shared parameters, flat."""
+        if not self._compare:
+            return
         main, shared = next(iter(self.tasks)), [p for p in self.module.sharing.parameters() if p.requires_grad]
-        self.cosines = gradient_cosines(means, main, self._compare, shared, self.ranks)
+        self.cosines = gradient_cosines(lambda task: gradient(task, shared), main, self._compare, self.ranks)
         self._compare = []
 
     def _coupling(self, valid_B: Tensor, rows: int, last: bool) -> Tensor | None:

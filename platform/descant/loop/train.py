@@ -74,7 +74,8 @@ class Training:
         share_cores(self.workers, ranks)
         self.objective = Objective(experiment.tasks, experiment.schedules)
         main = list(experiment.tasks).index(experiment.recipe.main)
-        self.balancing = Balancing(experiment.build_balancer(), main, experiment.recipe.seed, ranks)
+        recipe = experiment.recipe
+        self.balancing = Balancing(experiment.build_balancer(), recipe.balance, main, recipe.seed, ranks)
         self.stepper = Stepper(
             experiment.build_model(), experiment, self.objective, self.balancing, ranks, self.pulse, self.meter
         )
@@ -220,7 +221,7 @@ class Training:
             state = {
                 "progress": self.progress.state_dict(self.order),
                 "optimizer": self.stepper.optimizer.state_dict(),
-                "balance": self.balancing.balancer.state_dict(),
+                "balance": self.balancing.state_dict(),
                 "stopping": self.stopping.state_dict(),
                 "meter": unread,
             }
@@ -239,7 +240,7 @@ class Training:
         self.stepper.optimizer.load_state_dict(last.state["optimizer"])
         for group in self.stepper.optimizer.param_groups:
             group.update(self.experiment.recipe.optimizer.options)
-        self.balancing.balancer.load_state_dict(last.state["balance"])
+        self.balancing.load_state_dict(last.state["balance"])
         self.stopping.load_state_dict(last.state["stopping"])
         self.stepper.train_parts(self.stopping.parts)
         self.meter.load_state_dict(last.state["meter"])

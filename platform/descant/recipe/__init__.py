@@ -1,5 +1,6 @@
 """Recipes: from YAML to typed settings."""
 
+from descant.recipe.balance_settings import BALANCE_KEYS, BalanceSettings
 from descant.recipe.compose import compose, parse_override
 from descant.recipe.data import DataSettings
 from descant.recipe.files import shipped_recipes
@@ -9,6 +10,8 @@ from descant.recipe.settings import Component, OptimizerSettings, TrainerSetting
 from descant.recipe.task_settings import TaskSettings
 
 __all__ = [
+    "BALANCE_KEYS",
+    "BalanceSettings",
     "Component",
     "DataSettings",
     "OptimizerSettings",

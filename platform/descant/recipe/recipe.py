@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from descant.errors import UserError, nearest
+from descant.recipe.balance_settings import BalanceSettings
 from descant.recipe.data import DataSettings
 from descant.recipe.run import RunSettings
 from descant.recipe.settings import (
@@ -56,7 +57,7 @@ class Recipe:
     inputs: Mapping[str, Component]
     trunk: Component
     sharing: Component
-    balance: Component
+    balance: BalanceSettings
     tasks: Mapping[str, TaskSettings]
     trainer: TrainerSettings
     optimizer: OptimizerSettings
@@ -100,7 +101,7 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         inputs={name: _input(name, value) for name, value in full["inputs"].items()},
         trunk=Component.parse("trunk", full["trunk"]),
         sharing=Component.parse("sharing", full["sharing"]),
-        balance=Component.parse("balance", full["balance"]),
+        balance=BalanceSettings.parse(full["balance"]),
         tasks=_tasks(full["tasks"]),
         trainer=trainer,
         optimizer=OptimizerSettings.parse(optimizer),

@@ -37,7 +37,7 @@ def trunk_gradient(gradients: dict[str, float | Schedule], epoch: int = 0) -> to
     outputs = model({"mel": torch.randn(3, 6, 4, generator=torch.Generator().manual_seed(1))})
     assert list(outputs) == ["main", "help"]
     assert outputs["help"].shape == (3, 6, 4)
-    sum(output.square().sum() for output in outputs.values()).backward()
+    sum(output.square().sum() for output in (outputs[name] for name in outputs)).backward()
     assert all(parameter.grad is not None for head in heads.values() for parameter in head.parameters())
     return torch.cat([p.grad.flatten() for p in sharing.trunk.parameters() if p.grad is not None])
 

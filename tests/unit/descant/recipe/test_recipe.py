@@ -39,7 +39,7 @@ def test_the_main_task_comes_first_and_null_tasks_are_out() -> None:
     assert smile.weight is not None
     assert smile.weight.at(0, 10) == 0.5
     assert recipe.tasks["genre"].weight is None, "the default belongs to the kind of task"
-    assert (recipe.trainer.batch_size, recipe.run.runner, recipe.balance.name) == (32, "ray", "static")
+    assert (recipe.trainer.batch_size, recipe.run.runner, recipe.balance.method.name) == (32, "ray", "static")
 
 
 def test_every_shipped_recipe_is_sound_and_runs_again_from_its_plain_form() -> None:
