@@ -117,7 +117,7 @@ class MultiTaskModel(nn.Module):
         outputs = {name: self.output(name, features[name], ends) for name in plain if name not in self._group}
         stacked = self._stacked(features, plain, ends)
         for name in views:
-            with self._not_tracking():
+            with self.not_tracking():
                 seen = self.output(name, self.sharing(views[name], [name])[name], ends)
             outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
         return Outputs(_widened(outputs), _widened(stacked), ends)
@@ -141,16 +141,17 @@ class MultiTaskModel(nn.Module):
         return stacked
 
     @contextmanager
-    def _not_tracking(self) -> Iterator[None]:
+    def not_tracking(self) -> Iterator[None]:
         """Leave the running statistics of normalisations those of the inputs that evaluations see."""
         norms = [module for module in self.sharing.modules() if hasattr(module, "is_tracking")]
+        before = [norm.is_tracking for norm in norms]
         for norm in norms:
             norm.is_tracking = False  # type: ignore[assignment]
         try:
             yield
         finally:
-            for norm in norms:
-                norm.is_tracking = True  # type: ignore[assignment]
+            for norm, was_tracking in zip(norms, before, strict=True):
+                norm.is_tracking = was_tracking
 
     def output(self, task: str, feature: Tensor, cut: Cut | None = None) -> Tensor:
         """Return one task's output from its feature, at which the graph may end."""

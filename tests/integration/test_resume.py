@@ -67,6 +67,9 @@ def test_a_finished_run_is_not_trained_again_and_another_recipe_is_refused(tmp_p
     assert longer.summary["data"]["passes"] == pytest.approx(2.0) and longer.summary["resumed"] == 1
 
 
+AT_ONCE = ["trainer.nonfinite_steps=0", "trainer.nonfinite_action=stop"]
+
+
 def test_a_loss_that_is_not_finite_names_task_step_and_samples(tmp_path: Path) -> None:
     data = mel_data_set(tmp_path / "data")
     plugin = tmp_path / "exploding.py"
@@ -85,6 +88,9 @@ class Exploding(Classification):
     )
     overrides = [f"data={data}", f"run.dir={tmp_path}", "trainer.epochs=1", *SMALL, f"plugins=[{plugin}]"]
     with pytest.raises(RunError, match=r"task 'exploding' became inf at step 0 on the samples 'train000"):
-        train("genre", [*overrides, "tasks.exploding.weight=1"])
+        train(
+            "genre",
+            [*overrides, *AT_ONCE, "tasks.exploding.weight=1"],
+        )
     summary = RunFolder(tmp_path / "genre").summary()
     assert summary is not None and summary["status"] == "failed" and "exploding" in summary["error"]

@@ -78,6 +78,7 @@ class Failing(Classification):
 """
     )
     common = [f"data={data}", f"run.dir={tmp_path}", *ONE_STEP, "trainer.steps=4", "trainer.batch_size=16"]
+    common += ["trainer.nonfinite_steps=0", "trainer.nonfinite_action=stop"]
     with pytest.raises(RunError, match="the task 'failing' became inf at step 2"):
         train("genre", [*common, f"plugins=[{plugin}]", "tasks.failing.weight=1", f"trainer.checkpoint_s={seconds}"])
     last = Checkpoints(tmp_path / "genre" / "checkpoints").load("last")

@@ -65,6 +65,8 @@ class Balancing:
         if self.settings.normalise is None:
             return None
         self._means_K = self._ranks.sum(own_means_K.double()).cpu()
+        if not self._means_K[list(taught)].isfinite().all():
+            return None  # the batch will be taken again without what spoils it
         at_P, scales_K = torch.tensor(taught, dtype=torch.long), torch.ones(len(own_means_K), dtype=torch.float64)
         sizes_P = self._means_K[at_P].abs().clamp(min=_LEAST)
         self._first_K[at_P] = torch.where(self._first_K[at_P].isnan(), sizes_P, self._first_K[at_P])
@@ -90,7 +92,8 @@ class Balancing:
         at_P = torch.tensor(taught, dtype=torch.long)
         if taught and self.decides(step):
             signals = self._signals(own_means_K, at_P, step, own_gramian_KK)
-            self._weights_K[at_P] = self._decided(signals)
+            if signals is not None:
+                self._weights_K[at_P] = self._decided(signals)
         weights_K = torch.zeros_like(self._weights_K)
         weights_K[at_P] = self._weights_K[at_P]
         return weights_K.to(own_means_K)
@@ -118,8 +121,8 @@ class Balancing:
             return torch.ones_like(signals.losses_P)
         return balancer.weights(signals)
 
-    def _signals(self, own_means_K: Tensor, at_P: Tensor, step: int, own_gramian_KK: Tensor | None) -> Signals:
-        """Return what all ranks together know."""
+    def _signals(self, own_means_K: Tensor, at_P: Tensor, step: int, own_gramian_KK: Tensor | None) -> Signals | None:
+        """Return what all ranks together know; None if some of it is not finite."""
         gramian_KK = None if own_gramian_KK is None else own_gramian_KK.double()
         means_K, self._means_K = self._means_K, None
         if means_K is None and self._reads_losses:
@@ -128,6 +131,9 @@ class Balancing:
             gramian_KK = torch.stack(rows) if rows else None
         elif gramian_KK is not None:
             gramian_KK = self._ranks.sum(gramian_KK.to(own_means_K.device)).cpu()
+        for known in (means_K, gramian_KK):
+            if known is not None and not known[at_P].isfinite().all():
+                return None  # the batch will be taken again without what spoils it
         losses_K = torch.ones_like(self._first_K) if means_K is None else self._normalised(means_K)
         return Signals(
             places_P=at_P,

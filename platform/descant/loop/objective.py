@@ -25,13 +25,13 @@ class TaskLosses:
 
     Attributes:
         sums_K: per task, the sum of the losses of the samples that teach it; carries the gradient.
-        finite: whether every loss is finite (a tensor, so that nothing waits for the device).
+        finite_K: whether each task's losses are finite (a tensor, so that nothing waits for the device).
         together: by the tasks that were computed together, (B, tasks), detached, 0 where a sample does not teach one.
         parts: of each task whose parts stop one by one the sum of each part's losses and how many they are, (2, P).
     """
 
     sums_K: Tensor
-    finite: Tensor
+    finite_K: Tensor
     together: dict[tuple[str, ...], Tensor]
     parts: dict[str, Tensor] = field(default_factory=dict)
 
@@ -89,7 +89,7 @@ class Objective:
         if layout.places_K is not None:
             sums_K = sums_K[layout.places_K]
         detached = {names: column.detach() for names, column in zip(layout.groups, columns, strict=True)}
-        return TaskLosses(sums_K, sums_K.detach().isfinite().all(), detached, totals)
+        return TaskLosses(sums_K, sums_K.detach().isfinite(), detached, totals)
 
     def _layout(self, names: tuple[str, ...], batch: Batch) -> _Layout:
         """Return how the losses of these tasks are computed: found out once, so that no step waits for the device."""

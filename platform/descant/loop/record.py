@@ -125,6 +125,12 @@ class Record:
                 self._row("train", decision.name, metric, value)
         self._flush()
 
+    def suspended(self, task: str, stopping: Stopping) -> None:
+        """Note a task that trains no more since its losses were not finite."""
+        self._note_stopped(stopping)
+        self._row("train", task, "active", 0.0)
+        self._flush()
+
     def count_time(self, progress: Progress) -> None:
         """Bring the progress's seconds up to now."""
         progress.train_s = self._earlier_s + time.monotonic() - self._started_s

@@ -36,6 +36,7 @@ class Stopping:
             subject.name: subject for name in self.rules for subject in Subject.of(name, self._parts_of(name))
         }
         self._courses = {name: Course(self._new_curves(subject)) for name, subject in self._subjects.items()}
+        self._suspended: dict[str, int] = {}
         self._losses = {name: Mean() for name in self._subjects}
         self._alignments = {name: Mean() for name in self._subjects}
 
@@ -43,7 +44,11 @@ class Stopping:
     def active(self) -> list[str]:
         """The tasks that train, main first: those without a rule, and those of which something has not stopped."""
         going_on = {subject.task for name, subject in self._subjects.items() if self.trains(name)}
-        return [name for name in self._experiment.tasks if name not in self.rules or name in going_on]
+        return [
+            name
+            for name in self._experiment.tasks
+            if (name not in self.rules or name in going_on) and name not in self._suspended
+        ]
 
     @property
     def parts(self) -> dict[str, dict[str, bool]]:
@@ -61,7 +66,7 @@ class Stopping:
         return [
             name
             for name in self._experiment.tasks
-            if name in active or (name in self._settings and self._settings[name].action != "drop")
+            if name in active or name not in self._settings or self._settings[name].action != "drop"
         ]
 
     @property
@@ -75,6 +80,10 @@ class Stopping:
         active = self.active
         return [name for name, rule in self.rules.items() if rule.reads_alignment and name in active]
 
+    def suspend(self, task: str, epoch: int) -> None:
+        """Train a task no more, whatever its rule says."""
+        self._suspended[task] = epoch
+
     def trains(self, name: str) -> bool:
         """Return whether what a decision is about, a task or a part, goes on."""
         return self._courses[name].stopped_epoch is None
@@ -83,6 +92,8 @@ class Stopping:
         """Return what ``summary.json`` says of a task that has stopped, None of one that has not."""
         if task in self.active:
             return None
+        if task in self._suspended:
+            return {"epoch": self._suspended[task], "rule": "nonfinite", "action": "freeze"}
         epochs = [self._courses[name].stopped_epoch for name, of in self._subjects.items() if of.task == task]
         last, settings = max(epoch for epoch in epochs if epoch is not None), self._settings[task]
         return {"epoch": last, "rule": settings.rule.name, "action": settings.action}
@@ -106,7 +117,7 @@ class Stopping:
 
     def decide(self, epoch: int, scores: Scores, weights: Mapping[str, float], model: MultiTaskModel) -> list[Decision]:
         """Ask the rules after an evaluation, do what they say to ``model``, and return it; every rank calls it."""
-        subjects = self._subjects.values()
+        subjects = [subject for subject in self._subjects.values() if subject.task not in self._suspended]
         proposed = [self._judge(each, epoch, scores, each.share * weights[each.task], model) for each in subjects]
         decisions = self._ranks.gather(proposed)[0]
         assert isinstance(decisions, list)
@@ -132,12 +143,14 @@ class Stopping:
         courses = {name: {**vars(course), "curves": asdict(course.curves)} for name, course in self._courses.items()}
         return {
             "courses": courses,
+            "suspended": self._suspended,
             "losses": {name: [mean.total, mean.count] for name, mean in self._losses.items()},
             "alignments": {name: [mean.total, mean.count] for name, mean in self._alignments.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state_dict`` gave; of tasks that had no rule then there is nothing."""
+        self._suspended = dict(state["suspended"])
         for name in self._courses.keys() & state["courses"].keys():
             course = state["courses"][name]
             self._courses[name] = Course(**{**course, "curves": Curves(**course["curves"])})

@@ -4,7 +4,8 @@
 2. pulse: sum the label counts, and the requests to stop or save, over the ranks
 3. seed the step's randomness (dropout) from (seed, step, rank)
 4. for each micro-batch: inputs → features → outputs → per-sample losses, masked; each task's sum is divided by its
-   label count in the global batch, weighted, and sent back (step.py)
+   label count in the global batch, weighted, and sent back (passes.py); where a task's loss is not finite, again
+   without that task (step.py)
 5. heads of tasks without a label in the global batch lose their gradient; clip; optimizer step
 6. count the step; log, evaluate, keep the best, stop tasks by their rules, write a checkpoint where that is due
    (cadence.py, stopping.py)
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,6 +34,7 @@ from descant.loop.courses import part_name
 from descant.loop.device import loader_workers, share_cores
 from descant.loop.evaluate import Scores, evaluate_split
 from descant.loop.experiment import Experiment
+from descant.loop.finite import Patience
 from descant.loop.loader import load_batches
 from descant.loop.meter import Meter
 from descant.loop.objective import Objective
@@ -72,13 +75,11 @@ class Training:
         self.meter = Meter(list(experiment.tasks), ranks, parts)
         self.workers = loader_workers(self.settings, ranks)
         share_cores(self.workers, ranks)
-        self.objective = Objective(experiment.tasks, experiment.schedules)
-        main = list(experiment.tasks).index(experiment.recipe.main)
-        recipe = experiment.recipe
+        self.objective, recipe = Objective(experiment.tasks, experiment.schedules), experiment.recipe
+        main = list(experiment.tasks).index(recipe.main)
         self.balancing = Balancing(experiment.build_balancer(), recipe.balance, main, recipe.seed, ranks)
-        self.stepper = Stepper(
-            experiment.build_model(), experiment, self.objective, self.balancing, ranks, self.pulse, self.meter
-        )
+        self.stepper = Stepper(experiment.build_model(), experiment, self.objective, self.balancing, ranks, self.meter)
+        self.patience = Patience(list(experiment.tasks), recipe.main, self.settings, ranks.is_first)
         self.device = self.stepper.device
         self.progress = self._resumed()
 
@@ -105,12 +106,22 @@ class Training:
             due, epoch = self.cadence.after(self.progress), self.progress.epoch
             torch.manual_seed(step_seed(self.order.seed, self.progress.step, self.ranks.rank))
             compared = self.stopping.aligned if self.progress.step % PROBE_STEPS == 0 else ()
-            self.stepper.take(self.progress.step, batch, beat, self.weights_K, compared)
-            self.stopping.add_alignments(self.stepper.cosines)
-            gradient_norm = self.stepper.update(any(beat.counts_K), measure=due.log)
-            self.meter.add_step(beat.counts_K, self.progress.advance(self.order), wait_s)
+            taken = self.stepper.take(self.progress.step, batch, beat, self.weights_K, compared)
+            for name in self.patience.add(taken.broken, taken.taught):
+                self.stopping.suspend(name, epoch)
+                self.record.suspended(name, self.stopping)
+                self.stepper.train_only(self.stopping.active)
+            self.stopping.add_alignments(taken.cosines)
+            gradient_norm = self.stepper.update(any(taken.counts_K), measure=due.log)
+            self.meter.add_step(taken.counts_K, self.progress.advance(self.order), wait_s)
             self._after_step(epoch, due, gradient_norm)
         self._test()
+
+    @property
+    def _stateful(self) -> dict[str, Any]:
+        """What carries something from step to step, beside model, optimizer and progress."""
+        parts = {"balance": self.balancing, "stopping": self.stopping}
+        return {**parts, "meter": self.meter, "patience": self.patience}
 
     def _is_done(self) -> bool:
         return self.progress.step >= self.cadence.steps or self.stopping.ended
@@ -143,7 +154,6 @@ class Training:
             self.record.step(self.progress, epoch, reading, gradient_norm)
         if not due.save:
             return
-        self.pulse.beat(None)  # the step's losses are finite, or the run ends before they are evaluated and saved
         best = None
         if due.evaluate:
             best = self._evaluated(epoch)
@@ -216,14 +226,12 @@ class Training:
                 f"trainer.clip_norm; what was saved before is kept"
             )
         self.record.count_time(self.progress)
-        unread = self.meter.state_dict()
+        states = {name: part.state_dict() for name, part in self._stateful.items()}  # every rank: some are sums
         if self.ranks.is_first:
             state = {
                 "progress": self.progress.state_dict(self.order),
                 "optimizer": self.stepper.optimizer.state_dict(),
-                "balance": self.balancing.state_dict(),
-                "stopping": self.stopping.state_dict(),
-                "meter": unread,
+                **states,
             }
             self.checkpoints.save(module, state, step=self.progress.step, best=best)
         self.ranks.barrier()
@@ -240,10 +248,9 @@ class Training:
         self.stepper.optimizer.load_state_dict(last.state["optimizer"])
         for group in self.stepper.optimizer.param_groups:
             group.update(self.experiment.recipe.optimizer.options)
-        self.balancing.load_state_dict(last.state["balance"])
-        self.stopping.load_state_dict(last.state["stopping"])
+        for name, part in self._stateful.items():
+            part.load_state_dict(last.state[name])
         self.stepper.train_parts(self.stopping.parts)
-        self.meter.load_state_dict(last.state["meter"])
         if self.stopping.active != list(self.experiment.tasks) and not self.stopping.ended:
             self.stepper.train_only(self.stopping.active)
         return progress

@@ -47,6 +47,8 @@ class TrainerSettings:
         checkpoint_steps, checkpoint_s: steps and seconds between checkpoints within an epoch, or None.
         loader_workers: processes that read and decode for each worker; None: as many as cores are left, at most 4.
         quarantine_limit: the share of unreadable samples beyond which a run stops.
+        nonfinite_steps: how many steps in a row a task's loss may be NaN or infinite; such a step is taken without it.
+        nonfinite_action: what comes then: ``suspend`` the task, if it is not the main one, or ``stop`` the run.
         deterministic: ask torch for deterministic algorithms.
         mixup_alpha: mix training samples, by shares from Beta(alpha, alpha); None: do not.
         mixup_chance: how likely a sample is mixed; the others teach the tasks that take no mixtures.
@@ -64,6 +66,8 @@ class TrainerSettings:
     checkpoint_s: float | None = 60.0
     loader_workers: int | None = None
     quarantine_limit: float = 0.01
+    nonfinite_steps: int = 10
+    nonfinite_action: Literal["suspend", "stop"] = "suspend"
     deterministic: bool = False
     mixup_alpha: float | None = None
     mixup_chance: float = 0.5
@@ -77,6 +81,7 @@ class TrainerSettings:
                 at_least(f"trainer.{name}", getattr(self, name), 1)
         if self.loader_workers is not None:
             at_least("trainer.loader_workers", self.loader_workers, 0)
+        at_least("trainer.nonfinite_steps", self.nonfinite_steps, 0)
         for name in ("clip_norm", "checkpoint_s", "mixup_alpha"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UserError(f"trainer.{name} is {getattr(self, name)!r}: give a number above 0, or null")

@@ -1,0 +1,171 @@
+"""The way of a micro-batch: inputs → features → outputs → losses → weights → gradients.
+
+Shapes: B rows of this rank, K tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from descant.cut import Cut
+from descant.data.batch import Batch
+from descant.loop.alignment import gradient_cosines, loss_gradient
+from descant.loop.balancing import Balancing
+from descant.loop.batch_norm import GlobalBatchNorm
+from descant.loop.experiment import Experiment
+from descant.loop.finite import Remembered
+from descant.loop.objective import Objective, outputs_of
+from descant.loop.ranks import Ranks
+from descant.model import MultiTaskModel
+
+
+@dataclass
+class Attempt:
+    """One way through a global batch, and what is found out on it.
+
+    Attributes:
+        step: its number.
+        rows: how many samples of the global batch count at all.
+        weights_K: the recipe's weight of each task.
+        counts: how many samples of the global batch teach each task.
+        tasks: whose outputs are computed.
+        compare: tasks whose gradients are compared with the main task's, of the first micro-batch.
+        again: whether the batch was taken before, with more tasks.
+        micro_batches: what is known of each.
+        cosines: of the tasks to compare.
+        couplings: what soft sharing added to the loss.
+    """
+
+    step: int
+    rows: int
+    weights_K: Tensor
+    counts: Mapping[str, int]
+    tasks: Sequence[str]
+    compare: Sequence[str] = ()
+    again: bool = False
+    micro_batches: list[Remembered] = field(default_factory=list)
+    cosines: dict[str, float] = field(default_factory=dict)
+    couplings: list[Tensor] = field(default_factory=list)
+
+    @property
+    def taught(self) -> list[str]:
+        """The tasks that learn of the batch."""
+        return [name for name in self.tasks if self.counts[name]]
+
+
+class Passes:
+    """Adds the gradients of micro-batches to the parameters.
+
+    Args:
+        module: the network.
+        model: the same, or what wraps it for several ranks.
+        experiment: inputs.
+        objective: tasks and weights.
+        balancing: what multiplies these weights.
+        ranks: who step along.
+        accelerator: which sends losses back.
+        norms: of the network, which are told what rows count.
+
+    Attributes:
+        model: what forward passes go by.
+    """
+
+    def __init__(
+        self,
+        module: MultiTaskModel,
+        model: nn.Module,
+        experiment: Experiment,
+        objective: Objective,
+        balancing: Balancing,
+        ranks: Ranks,
+        accelerator: Accelerator,
+        norms: Sequence[GlobalBatchNorm],
+    ) -> None:
+        self.module, self.model, self.inputs = module, model, experiment.inputs
+        self.objective, self.balancing, self.ranks = objective, balancing, ranks
+        self.accelerator, self.norms = accelerator, norms
+
+    def take(self, attempt: Attempt, batch: Batch, last: bool) -> None:
+        """Add the gradients of a micro-batch, the last one of its step or not."""
+        every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it
+        batch = batch.to(self.accelerator.device)
+        inputs = self._finished(batch)
+        for norm in self.norms:
+            norm.valid_B = None if every_row_counts else batch.valid
+        tasks = {name: self.objective.tasks[name] for name in attempt.tasks}
+        outputs = outputs_of(self.model, tasks, batch, inputs, self.ranks, cut=self.balancing.reads_gradients)
+        losses = self.objective.losses(outputs, batch, inputs)
+        attempt.micro_batches.append(Remembered(batch.keys, losses))  # now: the backward pass is then not waited for
+        counts_K = losses.sums_K.new_tensor([max(count, 1) for count in attempt.counts.values()])
+        means_K, taught = losses.sums_K / counts_K, self._places(attempt.taught)
+        coupling = self._coupling(batch.valid, attempt, last)
+        scales_K = self.balancing.scales(means_K.detach(), taught)
+        weights_K = attempt.weights_K if scales_K is None else attempt.weights_K * scales_K
+        if outputs.cut is None:
+            weights_K = weights_K * self.balancing.weights(means_K.detach(), taught, attempt.step)
+            self._compare(attempt, lambda task, shared: loss_gradient(means_K[self._places([task])[0]], shared))
+            total = (weights_K * means_K).sum()
+            self._backward(total if coupling is None else total + coupling)
+        else:
+            self._backward_in_two(attempt, outputs.cut, means_K, weights_K, coupling)
+
+    @property
+    def _spread(self) -> int:
+        """What undoes DDP's average of gradients over the ranks: the counts are global already."""
+        return self.ranks.world_size if self.model is not self.module else 1
+
+    def _backward(self, loss: Tensor) -> None:
+        """Add the gradients of this rank's share of a loss."""
+        self.accelerator.backward(loss * self._spread)
+
+    def _backward_in_two(
+        self, attempt: Attempt, cut: Cut, means_K: Tensor, weights_K: Tensor, coupling: Tensor | None
+    ) -> None:
+        """Add the gradients of the heads, have the balancer look at those of the features, and go on from there."""
+        cut.expect_gradients()
+        self._backward((weights_K * means_K).sum())
+        decides = self.balancing.decides(attempt.step)
+        gramian_KK = cut.gramian(list(self.objective.tasks)) / self._spread**2 if decides else None
+        self._compare(attempt, cut.gradient)
+        reaching = [name for name in attempt.taught if name in cut.tasks]
+        balance_K = self.balancing.weights(means_K.detach(), self._places(reaching), attempt.step, gramian_KK)
+        also = None if coupling is None else coupling * self._spread
+        cut.backward(dict(zip(self.objective.tasks, balance_K.tolist(), strict=True)), also)
+
+    def _places(self, tasks: Sequence[str]) -> list[int]:
+        """Return the places of tasks in all vectors over tasks."""
+        return [place for place, name in enumerate(self.objective.tasks) if name in tasks]
+
+    def _compare(self, attempt: Attempt, gradient: Callable[[str, Sequence[Tensor]], Tensor]) -> None:
+        """Compare the tasks that are asked for; ``gradient`` gives that of a task, of shared parameters, flat."""
+        if attempt.compare and not attempt.cosines:
+            main, shared = attempt.tasks[0], [p for p in self.module.sharing.parameters() if p.requires_grad]
+            attempt.cosines = gradient_cosines(lambda task: gradient(task, shared), main, attempt.compare, self.ranks)
+
+    def _coupling(self, valid_B: Tensor, attempt: Attempt, last: bool) -> Tensor | None:
+        """Return this rank's part of what soft sharing adds to the loss: of the weights once a step, of rows each."""
+        coupling = self.module.sharing.coupling(attempt.tasks)
+        parts = []
+        if coupling.rows_B is not None:
+            parts.append(torch.where(valid_B, coupling.rows_B, 0.0).sum() / max(attempt.rows, 1))
+        if coupling.weights is not None and last:
+            parts.append(coupling.weights / self.ranks.world_size)
+        if not parts:
+            return None
+        total = torch.stack(parts).sum()
+        attempt.couplings.append(total.detach())
+        return total
+
+    def _finished(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the inputs as the trunk takes them, mixed where the batch has partners."""
+        inputs = {name: self.inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
+        if batch.partner is None or batch.share_B is None:
+            return inputs
+        others = {name: self.inputs[name].finish(arrays) for name, arrays in batch.partner.arrays.items()}
+        shares = {name: batch.share_B.reshape(-1, *[1] * (value.ndim - 1)) for name, value in inputs.items()}
+        return {name: shares[name] * value + (1.0 - shares[name]) * others[name] for name, value in inputs.items()}
