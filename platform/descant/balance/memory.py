@@ -40,7 +40,9 @@ class Learnt:
     ) -> None:
         self.lr, self.weight_decay, self.low, self.high = lr, weight_decay, low, high
         # The steps are counted as float64 too: a power of a whole number would be float32.
-        self._values_K, self._first_K, self._second_K, self._steps_K = torch.zeros(4, tasks, dtype=torch.float64)
+        self._values_K, self._first_K, self._second_K, self._steps_K = torch.zeros(
+            4, tasks, dtype=torch.float64
+        ).unbind()
 
     def at(self, places_P: Int[torch.Tensor, P]) -> Float[torch.Tensor, P]:
         """Return the numbers of these tasks."""
@@ -86,8 +88,8 @@ class EpochMeans:
 
     def __init__(self, tasks: int) -> None:
         self._epoch = -1
-        self._sums_K, self.newer_K, self.older_K = torch.zeros(3, tasks, dtype=torch.float64)
-        self._counts_K, self.ended_K = torch.zeros(2, tasks, dtype=torch.int64)
+        self._sums_K, self.newer_K, self.older_K = torch.zeros(3, tasks, dtype=torch.float64).unbind()
+        self._counts_K, self.ended_K = torch.zeros(2, tasks, dtype=torch.int64).unbind()
 
     def begin_step(self, epoch: int) -> Bool[torch.Tensor, K]:
         """Close the epoch before, if ``epoch`` is another one; return for which tasks that gave a new mean."""
