@@ -100,15 +100,23 @@ def test_any_number_of_ranks_gives_what_one_gives(overrides: list[str]) -> None:
         "seldom": ["balance={name: of_one_norm, every: 2, momentum: 0.5}"],
         "log": ["balance={name: of_one_norm, normalise: log}"],
         "mean": ["balance={name: of_one_norm, normalise: mean}"],
+        "after": ["balance=famo"],
     }
     runs = train_all_on_ranks("genre", {way: [*overrides, *more] for way, more in ways.items()}, (1, 2, 3))
     for way in ways:
         for size in (2, 3):
             close(runs[way][size], runs[way][1])
     first = last_weights(runs["each"][1])
-    for way in ("seldom", "log", "mean"):
+    for way in ("seldom", "log", "mean", "after"):
         other = last_weights(runs[way][1])
         assert any(not torch.equal(value, other[name]) for name, value in first.items() if name.startswith("sharing"))
+
+
+@pytest.mark.parametrize("balance", ["{name: of_one_norm, normalise: mean}", "si", "famo"])
+def test_micro_batches_decide_as_the_whole_step_does(overrides: list[str], balance: str) -> None:
+    settings = [*overrides, f"balance={balance}"]
+    whole = train("genre", [*settings, "run.name=whole"]).folder
+    close(train("genre", [*settings, "run.name=cut", "trainer.micro_batch=3"]).folder, whole)
 
 
 def test_a_run_that_goes_on_ends_as_if_it_had_not_been_stopped(overrides: list[str]) -> None:

@@ -73,6 +73,11 @@ class Balancer:
     reads_after: ClassVar[bool] = False
     """Whether ``after_step`` wants the losses of the same batch after the optimizer's step: one more forward pass."""
 
+    needs_scores: ClassVar[bool] = False
+    """Whether each task's first metric has to be from 0 to 1, and better when greater."""
+    positive: ClassVar[bool] = False
+    """Whether losses have to be above 0, as logarithms of losses are not."""
+
     def __init__(self, tasks: Sequence[str]) -> None:
         self.tasks = tuple(tasks)
 
@@ -80,7 +85,10 @@ class Balancer:
         """Learn what the step did to the losses of its own batch; only where ``reads_after`` is set."""
 
     def after_evaluation(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Learn each task's first metric on the validation split, by name; tasks that were not scored are absent."""
+        """Learn each task's first metric on the validation split, by name.
+
+        Greater is better: a metric that is better when less comes negated. Tasks that were not scored are absent.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is carried from step to step: plain values and tensors, in dicts and lists."""

@@ -32,6 +32,7 @@ class Dtp(LossBalancer):
 
     needs = "metrics from 0 to 1 of the validation split"
     reads_losses = False
+    needs_scores = True
 
     def __init__(self, tasks: Sequence[str], gamma: float = 1.0, alpha: float = 0.5) -> None:
         super().__init__(tasks)

@@ -29,6 +29,8 @@ class Dwa(LossBalancer):
         UserError: the temperature is not above 0.
     """
 
+    positive = True
+
     def __init__(self, tasks: Sequence[str], temperature: float = 2.0) -> None:
         super().__init__(tasks)
         self._temperature = number_above("dwa", "temperature", temperature, 0.0)

@@ -31,6 +31,7 @@ class Famo(LossBalancer):
         UserError: lr is not above 0, weight_decay below 0, or min_losses names no task or has no finite number.
     """
 
+    positive = True
     needs = "the losses, before and after the step"
     cost = "one forward pass"
     reads_after = True

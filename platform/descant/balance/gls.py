@@ -27,6 +27,8 @@ class Gls(LossBalancer):
         UserError: epsilon is not above 0.
     """
 
+    positive = True
+
     def __init__(self, tasks: Sequence[str], epsilon: float = EPSILON) -> None:
         super().__init__(tasks)
         self._epsilon = number_above("gls", "epsilon", epsilon, 0.0)

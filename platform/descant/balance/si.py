@@ -26,6 +26,8 @@ class Si(LossBalancer):
         UserError: epsilon is not above 0.
     """
 
+    positive = True
+
     def __init__(self, tasks: Sequence[str], epsilon: float = EPSILON) -> None:
         super().__init__(tasks)
         self._epsilon = number_above("si", "epsilon", epsilon, 0.0)

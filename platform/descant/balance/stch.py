@@ -31,6 +31,8 @@ class Stch(LossBalancer):
         UserError: mu or epsilon is not above 0, or warmup_epochs below 1.
     """
 
+    positive = True
+
     def __init__(self, tasks: Sequence[str], mu: float = 1.0, warmup_epochs: int = 4, epsilon: float = EPSILON) -> None:
         super().__init__(tasks)
         self._mu = number_above("stch", "mu", mu, 0.0)

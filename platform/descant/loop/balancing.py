@@ -15,6 +15,7 @@ from descant.balance import Balancer, GramianBalancer, LossBalancer, Signals
 from descant.data.order import step_seed
 from descant.loop.ranks import Ranks
 from descant.recipe import BalanceSettings
+from descant.tasks import Task
 
 _LEAST = 1e-30
 """A loss that others are divided by counts as this at least."""
@@ -41,6 +42,7 @@ class Balancing:
         self._first_K = torch.full((size,), torch.nan, dtype=torch.float64)
         self._sums_2K = torch.zeros(2, size, dtype=torch.float64)  # of losses, and of steps
         self._means_K: Tensor | None = None
+        self._latest: Signals | None = None
 
     @property
     def reads_gradients(self) -> bool:
@@ -50,6 +52,15 @@ class Balancing:
     def decides(self, step: int) -> bool:
         """Return whether the balancer is asked at a step; at the others its latest weights hold."""
         return step % self.settings.every == 0
+
+    def reads_step(self, step: int) -> bool:
+        """Return whether a decision at this step needs the whole of it: its losses, or its gradients."""
+        reads = self._reads_losses or self.reads_gradients
+        return self.settings.normalise is not None or (reads and self.decides(step))
+
+    def reads_after(self, step: int) -> bool:
+        """Return whether the balancer wants to know what a step, at which it decided, did to the losses."""
+        return self.balancer.reads_after and self._latest is not None and self._latest.step == step
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Note the epoch, from 0, of a run of ``epochs``."""
@@ -93,10 +104,31 @@ class Balancing:
         if taught and self.decides(step):
             signals = self._signals(own_means_K, at_P, step, own_gramian_KK)
             if signals is not None:
-                self._weights_K[at_P] = self._decided(signals)
+                self._latest, self._weights_K[at_P] = signals, self._decided(signals)
         weights_K = torch.zeros_like(self._weights_K)
         weights_K[at_P] = self._weights_K[at_P]
         return weights_K.to(own_means_K)
+
+    def after_step(self, own_means_K: Tensor) -> None:
+        """Tell the balancer what the losses of the latest step are after it; every rank calls it.
+
+        Args:
+            own_means_K: this rank's shares of the tasks' mean losses on the same batch, without gradient.
+        """
+        assert self._latest is not None, "no step was balanced yet"
+        means_K = self._normalised(self._ranks.sum(own_means_K.double()).cpu())
+        self.balancer.after_step(self._latest, means_K[self._latest.places_P])
+
+    def after_evaluation(
+        self, epoch: int, tasks: Mapping[str, Task], scores: Mapping[str, Mapping[str, float]]
+    ) -> None:
+        """Tell the balancer what each task's first metric is on the validation split, such that greater is better."""
+        told = {}
+        for name, values in scores.items():
+            metric, made = next(iter(tasks[name].metrics().items()), (None, None))
+            if metric is not None and made is not None:
+                told[name] = values[metric] if made.direction == "max" else -values[metric]
+        self.balancer.after_evaluation(epoch, told)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is carried from step to step."""

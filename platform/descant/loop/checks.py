@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from descant.balance import LossBalancer
+from descant.balance import Static
 from descant.data.sources import JoinedReader
 from descant.errors import UserError
 from descant.loop.batch_norm import globalise
@@ -32,13 +32,7 @@ def check(experiment: Experiment) -> None:
     recipe = experiment.recipe
     if not experiment.tasks[recipe.main].metrics():
         raise UserError(f"the main task {recipe.main!r} has no metric to choose the best epoch by: name one")
-    balancer = experiment.build_balancer()
-    takes_nothing = isinstance(balancer, LossBalancer) and not balancer.reads_losses
-    if not takes_nothing and recipe.trainer.micro_batch is not None:
-        raise UserError(
-            f"balance={recipe.balance.method.name} decides from a whole step, which trainer.micro_batch cuts up: "
-            f"set trainer.micro_batch=null, or balance=static"
-        )
+    _check_balance(experiment)
     model = experiment.build_model()
     norms = globalise(model, Ranks())
     for norm in norms:
@@ -57,6 +51,27 @@ def check(experiment: Experiment) -> None:
         more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
         logger.warning("no task's gradient reaches %s%s: they stay as they start", ", ".join(unreached[:3]), more)
     build_optimizer(recipe.optimizer, model.parameters())
+
+
+def _check_balance(experiment: Experiment) -> None:
+    """Refuse a balancer that these tasks, or another setting, leave without what it goes by."""
+    balancer, balance = experiment.build_balancer(), experiment.recipe.balance
+    method = f"balance={balance.method.name}"
+    if len(experiment.tasks) == 1 and not isinstance(balancer, Static):
+        logger.warning("%s has one task and nothing to balance: the run is plain training", method)
+    if balancer.positive and balance.normalise == "log":
+        raise UserError(
+            f"{method} needs losses above 0, but balance.normalise=log makes them logarithms: set it to initial or "
+            f"mean, or take it out"
+        )
+    for name, task in experiment.tasks.items() if balancer.needs_scores else ():
+        metric, made = next(iter(task.metrics().items()), ("", None))
+        if made is None or made.direction != "max":
+            found = f"is {metric!r}, which is better when less" if metric else "is none at all"
+            raise UserError(
+                f"{method} weighs tasks by a metric from 0 to 1 that is better when greater, but the first one of "
+                f"{name!r} {found}: name such a metric first, or take another balancer"
+            )
 
 
 def _check_parts(experiment: Experiment, model: MultiTaskModel) -> None:

@@ -19,9 +19,17 @@ from descant.loop.balancing import Balancing
 from descant.loop.batch_norm import GlobalBatchNorm
 from descant.loop.experiment import Experiment
 from descant.loop.finite import Remembered
-from descant.loop.objective import Objective, outputs_of
+from descant.loop.objective import Objective, TaskLosses, outputs_of
 from descant.loop.ranks import Ranks
-from descant.model import MultiTaskModel
+from descant.model import MultiTaskModel, Outputs
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the balancer has decided: a weight of each task, and what its loss was multiplied by before."""
+
+    weights_K: Tensor
+    scales_K: Tensor | None
 
 
 @dataclass
@@ -39,6 +47,8 @@ class Attempt:
         micro_batches: what is known of each.
         cosines: of the tasks to compare.
         couplings: what soft sharing added to the loss.
+        known: what the balancer has decided, if that was before the first micro-batch.
+        reaching: the tasks whose gradients reach what is shared.
     """
 
     step: int
@@ -51,6 +61,8 @@ class Attempt:
     micro_batches: list[Remembered] = field(default_factory=list)
     cosines: dict[str, float] = field(default_factory=dict)
     couplings: list[Tensor] = field(default_factory=list)
+    known: Known | None = None
+    reaching: list[str] = field(default_factory=list)
 
     @property
     def taught(self) -> list[str]:
@@ -92,27 +104,71 @@ class Passes:
 
     def take(self, attempt: Attempt, batch: Batch, last: bool) -> None:
         """Add the gradients of a micro-batch, the last one of its step or not."""
+        batch, outputs, losses = self._forward(attempt, batch)
+        attempt.micro_batches.append(Remembered(batch.keys, losses))  # now: the backward pass is then not waited for
+        means_K, taught = self._means(attempt, losses), self._places(attempt.taught)
+        coupling = self._coupling(batch.valid, attempt, last)
+        known = attempt.known
+        scales_K = self.balancing.scales(means_K.detach(), taught) if known is None else known.scales_K
+        weights_K = attempt.weights_K if scales_K is None else attempt.weights_K * scales_K
+        if outputs.cut is None:
+            decided_K = known.weights_K if known else self.balancing.weights(means_K.detach(), taught, attempt.step)
+            weights_K = weights_K * decided_K
+            self._compare(attempt, lambda task, shared: loss_gradient(means_K[self._places([task])[0]], shared))
+            total = (weights_K * means_K).sum()
+            self._backward(total if coupling is None else total + coupling)
+        else:
+            self._backward_in_two(attempt, outputs.cut, means_K, weights_K, coupling)
+
+    def measure(self, attempt: Attempt, batches: Sequence[Batch]) -> Known:
+        """Have the balancer decide from all micro-batches of a step before the first of them is learnt from.
+
+        Gradients of heads are left behind; running statistics and random states are as before.
+        """
+        means, gramians, model = [], [], self.model
+        self.model = self.module  # which sums nothing over the ranks
+        devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
+        with self.module.not_tracking(), torch.random.fork_rng(devices):
+            for batch in batches:
+                _, outputs, losses = self._forward(attempt, batch)
+                means_K = self._means(attempt, losses)
+                if outputs.cut is not None:
+                    outputs.cut.expect_gradients()
+                    torch.autograd.backward((attempt.weights_K * means_K).sum())
+                    gramians.append(outputs.cut.gramian(list(self.objective.tasks)))
+                    attempt.reaching = [name for name in attempt.taught if name in outputs.cut.tasks]
+                means.append(means_K.detach())
+        self.model = model
+        means_K, gramian_KK = torch.stack(means).sum(0), torch.stack(gramians).sum(0) if gramians else None
+        scales_K = self.balancing.scales(means_K, self._places(attempt.taught))
+        if scales_K is not None and gramian_KK is not None:
+            gramian_KK = gramian_KK * torch.outer(scales_K, scales_K).to(gramian_KK)
+        reaching = attempt.taught if gramian_KK is None else attempt.reaching
+        weights_K = self.balancing.weights(means_K, self._places(reaching), attempt.step, gramian_KK)
+        return Known(weights_K, scales_K)
+
+    @torch.no_grad()
+    def means(self, attempt: Attempt, batches: Sequence[Batch]) -> Tensor:
+        """Return this rank's shares of the tasks' mean losses over a step's batches, as the model is now, (K,)."""
+        with self.module.not_tracking():
+            losses = [self._forward(attempt, batch)[2] for batch in batches]
+        return torch.stack([self._means(attempt, one) for one in losses]).sum(0)
+
+    def _forward(self, attempt: Attempt, batch: Batch) -> tuple[Batch, Outputs, TaskLosses]:
+        """Return the batch on the device, and the outputs and losses of the attempt's tasks."""
         every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it
         batch = batch.to(self.accelerator.device)
         inputs = self._finished(batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
         tasks = {name: self.objective.tasks[name] for name in attempt.tasks}
-        outputs = outputs_of(self.model, tasks, batch, inputs, self.ranks, cut=self.balancing.reads_gradients)
-        losses = self.objective.losses(outputs, batch, inputs)
-        attempt.micro_batches.append(Remembered(batch.keys, losses))  # now: the backward pass is then not waited for
-        counts_K = losses.sums_K.new_tensor([max(count, 1) for count in attempt.counts.values()])
-        means_K, taught = losses.sums_K / counts_K, self._places(attempt.taught)
-        coupling = self._coupling(batch.valid, attempt, last)
-        scales_K = self.balancing.scales(means_K.detach(), taught)
-        weights_K = attempt.weights_K if scales_K is None else attempt.weights_K * scales_K
-        if outputs.cut is None:
-            weights_K = weights_K * self.balancing.weights(means_K.detach(), taught, attempt.step)
-            self._compare(attempt, lambda task, shared: loss_gradient(means_K[self._places([task])[0]], shared))
-            total = (weights_K * means_K).sum()
-            self._backward(total if coupling is None else total + coupling)
-        else:
-            self._backward_in_two(attempt, outputs.cut, means_K, weights_K, coupling)
+        cut = self.balancing.reads_gradients and torch.is_grad_enabled()
+        outputs = outputs_of(self.model, tasks, batch, inputs, self.ranks, cut=cut)
+        return batch, outputs, self.objective.losses(outputs, batch, inputs)
+
+    def _means(self, attempt: Attempt, losses: TaskLosses) -> Tensor:
+        """Return this rank's shares of the tasks' means over the labels of the global batch, (K,)."""
+        return losses.sums_K / losses.sums_K.new_tensor([max(count, 1) for count in attempt.counts.values()])
 
     @property
     def _spread(self) -> int:
@@ -129,13 +185,17 @@ class Passes:
         """Add the gradients of the heads, have the balancer look at those of the features, and go on from there."""
         cut.expect_gradients()
         self._backward((weights_K * means_K).sum())
-        decides = self.balancing.decides(attempt.step)
-        gramian_KK = cut.gramian(list(self.objective.tasks)) / self._spread**2 if decides else None
         self._compare(attempt, cut.gradient)
-        reaching = [name for name in attempt.taught if name in cut.tasks]
-        balance_K = self.balancing.weights(means_K.detach(), self._places(reaching), attempt.step, gramian_KK)
+        balance_K = attempt.known.weights_K if attempt.known else self._decided(attempt, cut, means_K.detach())
         also = None if coupling is None else coupling * self._spread
         cut.backward(dict(zip(self.objective.tasks, balance_K.tolist(), strict=True)), also)
+
+    def _decided(self, attempt: Attempt, cut: Cut, means_K: Tensor) -> Tensor:
+        """Ask the balancer, which looks at the gradients of the only micro-batch."""
+        decides = self.balancing.decides(attempt.step)
+        gramian_KK = cut.gramian(list(self.objective.tasks)) / self._spread**2 if decides else None
+        reaching = [name for name in attempt.taught if name in cut.tasks]
+        return self.balancing.weights(means_K, self._places(reaching), attempt.step, gramian_KK)
 
     def _places(self, tasks: Sequence[str]) -> list[int]:
         """Return the places of tasks in all vectors over tasks."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from descant.data.batch import Batch
+from descant.errors import StoppedTogether
 from descant.loop.balancing import Balancing
 from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
@@ -69,7 +71,7 @@ class Stepper:
         ranks: Ranks,
         meter: Meter,
     ) -> None:
-        self.module, self.objective = model, objective
+        self.module, self.objective, self.balancing = model, objective, balancing
         self.settings, self.ranks, self.meter = experiment.recipe.trainer, ranks, meter
         self.tasks = dict(experiment.tasks)
         self._stopped_rows: dict[str, list[int]] = {}
@@ -138,14 +140,47 @@ class Stepper:
         return Taken(list(counts.values()), attempt.taught, broken, attempt.cosines)
 
     def _take(self, attempt: Attempt, whole: Batch) -> None:
+        batches = self._micro_batches(whole)
+        if len(batches) > 1 and self.balancing.reads_step(attempt.step):
+            attempt.known = self.passes.measure(attempt, batches)
+            self.optimizer.zero_grad()
+        with self._bare() if attempt.again else nullcontext():
+            for number, batch in enumerate(batches, 1):
+                last = number == len(batches)
+                with nullcontext() if last else self.accelerator.no_sync(self.passes.model):
+                    self.passes.take(attempt, batch, last)
+        self._untaught.forget(attempt.taught, bool(attempt.couplings))
+
+    def _micro_batches(self, whole: Batch) -> list[Batch]:
         rows = len(whole.keys)
         size = min(self.settings.micro_batch or rows, rows)
-        with self._bare() if attempt.again else nullcontext():
-            for start in range(0, rows, size):
-                last = start + size >= rows
-                with nullcontext() if last else self.accelerator.no_sync(self.passes.model):
-                    self.passes.take(attempt, whole.rows(start, start + size), last)
-        self._untaught.forget(attempt.taught, bool(attempt.couplings))
+        return [whole.rows(start, start + size) for start in range(0, rows, size)]
+
+    def check_weights(self, step: int) -> None:
+        """Raise StoppedTogether if a weight is not finite: they are the same on every rank."""
+        if not all(bool(parameter.isfinite().all()) for parameter in self.module.parameters()):
+            raise StoppedTogether(
+                f"the weights are not finite after step {step}: lower optimizer.lr, or set trainer.clip_norm; what was "
+                f"saved before is kept"
+            )
+
+    def set_options(self, options: Mapping[str, Any]) -> None:
+        """Give the optimizer the recipe's options, in the place of those of a checkpoint."""
+        for group in self.optimizer.param_groups:
+            group.update(options)
+
+    def look_again(self, step: int, whole: Batch, taken: Taken) -> None:
+        """Tell a balancer that wants to know it what the step did to the losses of its batch; after ``update``.
+
+        The caller seeds the model's randomness as for ``take``.
+        """
+        if not self.balancing.reads_after(step):
+            return
+        counts = dict(zip(self.objective.tasks, taken.counts_K, strict=True))
+        attempt = Attempt(step, 0, torch.empty(0), counts, taken.taught)
+        wrapped, self.passes.model = self.passes.model, self.module
+        self.balancing.after_step(self.passes.means(attempt, self._micro_batches(whole)))
+        self.passes.model = wrapped
 
     @contextmanager
     def _bare(self) -> Iterator[None]:

@@ -113,14 +113,16 @@ class Training:
                 self.stepper.train_only(self.stopping.active)
             self.stopping.add_alignments(taken.cosines)
             gradient_norm = self.stepper.update(any(taken.counts_K), measure=due.log)
+            torch.manual_seed(step_seed(self.order.seed, self.progress.step, self.ranks.rank))
+            self.stepper.look_again(self.progress.step, batch, taken)
             self.meter.add_step(taken.counts_K, self.progress.advance(self.order), wait_s)
             self._after_step(epoch, due, gradient_norm)
         self._test()
 
     @property
     def _stateful(self) -> dict[str, Any]:
-        """What carries something from step to step, beside model, optimizer and progress."""
-        parts = {"balance": self.balancing, "stopping": self.stopping}
+        """What carries something from step to step, beside the model and the progress."""
+        parts = {"optimizer": self.stepper.optimizer, "balance": self.balancing, "stopping": self.stopping}
         return {**parts, "meter": self.meter, "patience": self.patience}
 
     def _is_done(self) -> bool:
@@ -175,6 +177,7 @@ class Training:
         if restored:
             scores = scores.replaced(self._evaluate("validation", restored))
             self.stopping.rescore(decisions, scores)
+        self.balancing.after_evaluation(epoch, self.experiment.tasks, scores.values)
         best = self._is_best(epoch, scores)
         self.record.evaluation(self.progress.step, epoch, "validation", scores, best)
         self.record.decisions(decisions, self.stopping)
@@ -219,21 +222,12 @@ class Training:
         self.record.evaluation(chosen.step, chosen.epoch, "test", self._evaluate("test", chosen.metrics), True)
 
     def _save(self, best: bool | None) -> None:
-        module = self.stepper.module
-        if not all(bool(parameter.isfinite().all()) for parameter in module.parameters()):
-            raise StoppedTogether(  # every rank holds the same weights
-                f"the weights are not finite after step {self.progress.step}: lower optimizer.lr, or set "
-                f"trainer.clip_norm; what was saved before is kept"
-            )
+        self.stepper.check_weights(self.progress.step)
         self.record.count_time(self.progress)
-        states = {name: part.state_dict() for name, part in self._stateful.items()}  # every rank: some are sums
+        state = {name: part.state_dict() for name, part in self._stateful.items()}  # every rank: some are sums
         if self.ranks.is_first:
-            state = {
-                "progress": self.progress.state_dict(self.order),
-                "optimizer": self.stepper.optimizer.state_dict(),
-                **states,
-            }
-            self.checkpoints.save(module, state, step=self.progress.step, best=best)
+            state["progress"] = self.progress.state_dict(self.order)
+            self.checkpoints.save(self.stepper.module, state, step=self.progress.step, best=best)
         self.ranks.barrier()
         self.pulse.saved()
 
@@ -245,11 +239,9 @@ class Training:
             return Progress()
         progress = Progress.from_state_dict(last.state["progress"], self.order)
         self.stepper.module.load_state_dict(last.model)
-        self.stepper.optimizer.load_state_dict(last.state["optimizer"])
-        for group in self.stepper.optimizer.param_groups:
-            group.update(self.experiment.recipe.optimizer.options)
         for name, part in self._stateful.items():
             part.load_state_dict(last.state[name])
+        self.stepper.set_options(self.experiment.recipe.optimizer.options)
         self.stepper.train_parts(self.stopping.parts)
         if self.stopping.active != list(self.experiment.tasks) and not self.stopping.ended:
             self.stepper.train_only(self.stopping.active)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,22 @@ def test_a_stop_rule_that_has_nothing_to_go_by_is_one_sentence(data: Path) -> No
         checked(data, "tasks.later_genre.stop=zhang2014")
     with pytest.raises(UserError, match=r"has the label 'later' of the main task 'later_genre', which chooses"):
         checked(data, "tasks.genre=null", "tasks.later_genre.role=main")
+
+
+def test_a_balancer_without_what_it_goes_by_is_one_sentence(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "descant"):
+        checked(data, "balance=gls")
+    assert "balance=gls has one task and nothing to balance: the run is plain training" in caplog.text
+    for method in ("gls", "uncertainty", "si"):
+        with pytest.raises(UserError, match=rf"balance={method} needs losses above 0, but balance.normalise=log"):
+            checked(data, f"balance={{name: {method}, normalise: log}}")
+    checked(data, "balance=dtp", "tasks.later_genre.weight=1")
+    with pytest.raises(
+        UserError, match=r"the first one of 'reconstruction' is 'mean_absolute_error', which is better when less"
+    ):
+        checked(data, "balance=dtp", "tasks.reconstruction.weight=1")
+    with pytest.raises(UserError, match=r"there is no balancer 'mgdaa'"):
+        checked(data, "balance=mgdaa")
+    for wrong in ("every: 0", "momentum: 1.0", "normalise: loud"):
+        with pytest.raises(UserError, match=rf"balance\.{wrong.partition(':')[0]} is "):
+            checked(data, f"balance={{name: gls, {wrong}}}")
