@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from descant.balance import Balancer, GramianBalancer, LossBalancer, Signals
+from descant.balance import Balancer, GramianBalancer, LossBalancer, Signals, Static
 from descant.data.order import step_seed
+from descant.loop.conflicts import Conflicts, conflicts
 from descant.loop.ranks import Ranks
 from descant.recipe import BalanceSettings
 from descant.tasks import Task
@@ -61,6 +62,18 @@ class Balancing:
     def reads_after(self, step: int) -> bool:
         """Return whether the balancer wants to know what a step, at which it decided, did to the losses."""
         return self.balancer.reads_after and self._latest is not None and self._latest.step == step
+
+    @property
+    def latest_weights(self) -> dict[str, float]:
+        """The weights of the latest decision, by task; none of a balancer that decides nothing."""
+        if self._latest is None or isinstance(self.balancer, Static):
+            return {}
+        places = self._latest.places_P
+        return {self.balancer.tasks[place]: float(self._weights_K[place]) for place in places.tolist()}
+
+    def conflicts(self) -> Conflicts | None:
+        """Return what the Gramian of the latest decision tells of the tasks, None without one."""
+        return None if self._latest is None else conflicts(self._latest, self.balancer.tasks)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Note the epoch, from 0, of a run of ``epochs``."""

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from descant.data.order import TrainingOrder
+from descant.loop.conflicts import MOST_PAIRS, Conflicts
 from descant.loop.courses import Decision, part_name
 from descant.loop.details import plain, write_details
 from descant.loop.evaluate import Scores
@@ -84,6 +85,22 @@ class Record:
         for name, (loss, samples) in (*reading.losses.items(), *reading.parts.items()):
             self._row("train", name, "loss", loss, round(samples))
         self._flush()
+
+    def balance(self, progress: Progress, epoch: int, weights: Mapping[str, float], found: Conflicts | None) -> None:
+        """Note the balancer's latest weights, and what the gradients that it saw tell of the tasks."""
+        for task, weight in weights.items():
+            self._row("train", task, "balance", weight)
+        if found is None:
+            return
+        for task, norm in found.norms.items():
+            self._row("train", task, "feature_gradient_norm", norm)
+        if len(found.cosines) <= MOST_PAIRS:
+            for (one, other), cosine in found.cosines.items():
+                self._row("train", f"{one}, {other}", "cosine", cosine)
+        shares = {"conflict_share": found.conflict_share, "magnitude_similarity": found.magnitude_similarity}
+        self._rows(progress, epoch, shares)
+        if self._log is not None:
+            self._log.picture("balance/cosines of gradients", found.picture)
 
     def evaluation(self, step: int, epoch: int, split: str, scores: Scores, best: bool) -> None:
         """Note a split's losses and metrics after ``step`` of ``epoch``, and pictures of what was given back.

@@ -153,6 +153,7 @@ class Training:
         if due.log:
             reading = self.meter.read()
             self.stopping.add_losses({**reading.losses, **reading.parts})
+            self.record.balance(self.progress, epoch, self.balancing.latest_weights, self.balancing.conflicts())
             self.record.step(self.progress, epoch, reading, gradient_norm)
         if not due.save:
             return
