@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float, Int
 
 from descant.balance.base import GramianBalancer, Signals
+from descant.balance.memory import LARGEST
 from descant.lazy import torch
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class DirectionBalancer(GramianBalancer):
         if len(self.tasks) == 1 or not len(gradients.places_A) or (self.main_first and gradients.main is None):
             return ones_P
         weights_A = self.decide(gradients)
+        weights_A = weights_A.clamp(-LARGEST, LARGEST)
         if len(weights_A) == len(ones_P):
             return weights_A
         weights_P = ones_P * weights_A.mean()

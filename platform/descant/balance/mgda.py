@@ -11,7 +11,7 @@ from descant.lazy import torch
 
 
 @balancers.register("mgda")
-class MGDA(DirectionBalancer):
+class Mgda(DirectionBalancer):
     """min ‖Σ α_i g_i‖ with Σ α_i = 1, α ≥ 0: the shortest mean of the gradients (Désidéri 2012; Sener & Koltun 2018).
 
     The direction is a mean, no longer than the shortest gradient, and goes uphill for no task. Two tasks by the closed

@@ -1,4 +1,4 @@
-"""Options of balancers within their range."""
+"""What the balancers' constructors share: options within their range."""
 
 from __future__ import annotations
 
@@ -7,39 +7,49 @@ import math
 from descant.errors import UserError
 
 
-def number_from(method: str, option: str, value: float, least: float, *, included: bool = True) -> float:
+def number_from(balancer: str, option: str, value: float, least: float) -> float:
     """Return ``value``.
 
     Raises:
-        UserError: it is below ``least``, or at it where that is not ``included``, or not finite.
+        UserError: it is below ``least`` or not finite.
     """
-    if not least <= value < math.inf or (value == least and not included):
-        allowed = f"from {least:g}" if included else f"above {least:g}"
-        raise UserError(f"{_where(method, option)} is {value}: give a finite number {allowed}")
+    if not least <= value < math.inf:
+        raise UserError(f"{_where(balancer, option)} is {value}: give a finite number from {least:g}")
     return float(value)
 
 
-def number_within(method: str, option: str, value: float, low: float, high: float) -> float:
+def number_above(balancer: str, option: str, value: float, bound: float) -> float:
     """Return ``value``.
 
     Raises:
-        UserError: it is not between ``low`` and ``high``, both allowed.
+        UserError: it is not above ``bound``, or not finite.
+    """
+    if not bound < value < math.inf:
+        raise UserError(f"{_where(balancer, option)} is {value}: give a finite number above {bound:g}")
+    return float(value)
+
+
+def number_within(balancer: str, option: str, value: float, low: float, high: float) -> float:
+    """Return ``value``.
+
+    Raises:
+        UserError: it is not between ``low`` and ``high``, both of which are allowed.
     """
     if not low <= value <= high:
-        raise UserError(f"{_where(method, option)} is {value}: give a number from {low:g} to {high:g}")
+        raise UserError(f"{_where(balancer, option)} is {value}: give a number from {low:g} to {high:g}")
     return float(value)
 
 
-def whole_from(method: str, option: str, value: int, least: int) -> int:
+def whole_from(balancer: str, option: str, value: int, least: int) -> int:
     """Return ``value``.
 
     Raises:
         UserError: it is below ``least``.
     """
     if value < least:
-        raise UserError(f"{_where(method, option)} is {value}: give a whole number from {least}")
+        raise UserError(f"{_where(balancer, option)} is {value}: give a whole number from {least}")
     return value
 
 
-def _where(method: str, option: str) -> str:
-    return f"the option {option!r} of the balancer {method!r}"
+def _where(balancer: str, option: str) -> str:
+    return f"the option {option!r} of the balancer {balancer!r}"

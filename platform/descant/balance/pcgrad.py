@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @balancers.register("pcgrad")
-class PCGrad(DirectionBalancer):
+class PcGrad(DirectionBalancer):
     """Σ g_i, each less its part along every g_j that it conflicts with, j in random order (Yu et al. 2020).
 
     g_i ← g_i − (g_i·g_j/‖g_j‖²) g_j where g_i·g_j < 0, for all j ≠ i one after another. The direction is a sum: without

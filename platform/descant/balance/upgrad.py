@@ -11,7 +11,7 @@ from descant.lazy import torch
 
 
 @balancers.register("upgrad")
-class UPGrad(DirectionBalancer):
+class UpGrad(DirectionBalancer):
     """mean of π(g_i), π the projection onto the dual cone {d: d·g_j ≥ 0 for all j} (Quinton & Rey 2024).
 
     π(g_i) = Σ v_j g_j with v = argmin vᵀGv, v ≥ e_i. The direction is a mean: without conflicts that of the gradients.
