@@ -11,8 +11,10 @@ from jaxtyping import Float
 
 from descant.lazy import torch
 
-_DONE = 1e-20  # the squared Newton decrement; the step that finds it is the last, and squares the error
-_NEAR = 1e-8  # below, it falls by squares, unless rounding keeps it up
+RIDGE = 1e-10
+"""What is added to a Gramian of unit vectors: where gradients cancel out, no longer vectors y than 1e5 at power 1."""
+_DONE = 1e-9  # the largest step over y that is the last: it squares the error
+_NEAR = 1e-3  # below, a whole step does so too, and rounding is all that keeps the next one from being smaller
 _MOST = 500  # a solution 1e6 away is reached in some thirty steps at power 1, in more at higher ones
 
 
@@ -24,7 +26,7 @@ def bargained(
     By Newton's method, its steps cut where they would leave y > 0 or not lower the function.
 
     Args:
-        gramian_NN: G, positive definite.
+        gramian_NN: G, positive definite, its diagonal near 1.
         worth_N: k > 0.
         power: above 0.
     """
@@ -36,16 +38,18 @@ def bargained(
         slope_N = gramian_NN @ y_N - value_N
         factor_NN = torch.linalg.cholesky_ex(gramian_NN + (power * value_N / y_N).diag()).L
         step_N = -torch.cholesky_solve(slope_N[:, None], factor_NN)[:, 0]
-        fall = -float(slope_N @ step_N)
-        scale = float(worth_N @ y_N ** (1 - power))
-        length = min(1.0, 0.9 / max(float((-step_N / y_N).max()), 1e-300))
-        if fall > _NEAR * scale:  # below, the function changes by no more than its rounding
-            while _rise(gramian_NN, worth_N, power, y_N, length * step_N, slope_N) > -0.1 * length * fall:
+        ratio_N = step_N / y_N
+        size = float(ratio_N.abs().max())
+        length = 1.0
+        if size > _NEAR:
+            length = min(1.0, 0.9 / max(float(-ratio_N.min()), _NEAR))
+            enough = 0.1 * float(slope_N @ step_N)
+            while _rise(gramian_NN, worth_N, power, y_N, length * step_N, slope_N) > length * enough:
                 length /= 2
         y_N = y_N + length * step_N
-        if fall <= _DONE * scale or (fall <= _NEAR * scale and fall > 0.25 * before):
+        if size <= _DONE or (size <= _NEAR and size > 0.5 * before):
             break
-        before = fall
+        before = size
     return y_N
 
 

@@ -10,11 +10,12 @@ from jaxtyping import Float
 from descant.balance.base import balancers
 from descant.balance.directions import DirectionBalancer, Gradients
 from descant.balance.options import number_from
-from descant.balance.quadratic import RIDGE, definite, nonnegative
+from descant.balance.quadratic import definite, nonnegative
 from descant.lazy import torch
 
+_RIDGE = 1e-8  # where no direction serves all tasks, weights of tasks that cancel out end at 1e4 times the mean's
 _STEPS = 60  # of Newton's method, which takes some six
-_CLOSE = 1e-12  # of the radius
+_CLOSE = 1e-7  # of the radius
 
 
 @balancers.register("cagrad")
@@ -61,16 +62,15 @@ def _pair(
     """Return what ``_moved`` does for two tasks: on the line g_2 + w(g_1 − g_2) the minimum has a closed form."""
     (first, second), cosine = lengths_2.tolist(), float(cosines_22[0, 1])
     squares = first * first + second * second
-    apart = math.sqrt(max(squares - 2 * first * second * cosine, RIDGE * squares))
+    apart = math.sqrt(max(squares - 2 * first * second * cosine, 1e-16 * squares))
     nearest = (second * second - first * second * cosine) / apart  # along the line, where it is nearest to 0
-    least = first * second * math.sqrt(max(1 - cosine * cosine, 0.0)) / apart
+    least = first * second * math.sqrt((1 - cosine) * (1 + cosine)) / apart
     slope = (first * float(falls_2[0]) - second * float(falls_2[1])) / (radius * apart)
     along = math.copysign(math.inf, -slope) if abs(slope) >= 1 else -slope * least / math.sqrt(1 - slope * slope)
     share = min(max((nearest + along) / apart, 0.0), 1.0)
-    length = math.hypot(share * apart - nearest, least)
-    shares = (share * first, (1 - share) * second)
-    length = math.hypot(length, math.sqrt(RIDGE) * math.hypot(*shares))
-    return lengths_2.new_tensor(shares) * (radius / length)
+    shares_2 = lengths_2 * lengths_2.new_tensor([share, 1 - share])
+    square = float(shares_2 @ cosines_22 @ shares_2) + _RIDGE * float(shares_2 @ shares_2)
+    return shares_2 * (radius / math.sqrt(max(square, 1e-300)))
 
 
 def _moved(
@@ -86,12 +86,19 @@ def _moved(
     """
     least = float(lengths_A.min())
     inverse_A = least / lengths_A
-    quadratic_AA = definite(cosines_AA)
-    level = float((lengths_A * (falls_A + radius)).min()) / least  # no move of this length gets further
+    quadratic_AA = definite(cosines_AA, _RIDGE)
+    low = float((falls_A / inverse_A).min())  # needs no move
+    # No move of this length gets further, not even to where the ridge lets it.
+    high = level = float((lengths_A * (falls_A + radius * quadratic_AA[0, 0].sqrt())).min()) / least
     for _ in range(_STEPS):
         y_A = nonnegative(quadratic_AA, (level * inverse_A - falls_A)[None])[0]
         length = math.sqrt(float(y_A @ quadratic_AA @ y_A))
-        if length <= radius * (1 + _CLOSE):
+        if abs(length - radius) <= _CLOSE * radius:
             break
-        level -= (length - radius) * length / float(y_A @ inverse_A)
-    return y_A * (radius / length)
+        if length > radius:
+            high, level = level, level - (length - radius) * length / float(y_A @ inverse_A)
+        else:
+            low, level = level, low
+        if not low < level < high:  # below by rounding
+            level = (low + high) / 2
+    return y_A * (radius / max(length, radius))

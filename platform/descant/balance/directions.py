@@ -56,7 +56,7 @@ class DirectionBalancer(GramianBalancer):
         if len(self.tasks) == 1 or not len(gradients.places_A) or (self.main_first and gradients.main is None):
             return ones_P
         weights_A = self.decide(gradients)
-        weights_A = weights_A.clamp(-LARGEST, LARGEST)
+        weights_A = weights_A / max(float(weights_A.abs().max()) / LARGEST, 1.0)
         if len(weights_A) == len(ones_P):
             return weights_A
         weights_P = ones_P * weights_A.mean()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jaxtyping import Float
 
-from descant.balance.bargaining import bargained
+from descant.balance.bargaining import RIDGE, bargained
 from descant.balance.base import balancers
 from descant.balance.directions import DirectionBalancer, Gradients
 from descant.balance.options import number_within
@@ -16,7 +16,7 @@ from descant.lazy import torch
 
 @balancers.register("fairgrad")
 class FairGrad(DirectionBalancer):
-    """Gw = w^(−1/α), w > 0: α-fair shares of the step, from the sum's (α → 0) to max-min's (Ban & Ji 2024).
+    """Gw = w^(−1/α), w > 0: α-fair shares of the step, more even with larger α (Ban & Ji 2024).
 
     α = 1 is Nash-MTL. Gradients s times as long give a direction s^((α − 1)/(α + 1)) times as long. It goes uphill for
     no task. A task alone gets ‖g‖^(−2α/(α + 1)).
@@ -26,12 +26,12 @@ class FairGrad(DirectionBalancer):
         alpha: α.
 
     Raises:
-        UserError: alpha is not from 0.1 to 100.
+        UserError: alpha is not from 0.5 to 10.
     """
 
     def __init__(self, tasks: Sequence[str], alpha: float = 2.0) -> None:
         super().__init__(tasks)
-        self.alpha = number_within("fairgrad", "alpha", alpha, 0.1, 100.0)
+        self.alpha = number_within("fairgrad", "alpha", alpha, 0.5, 10.0)
 
     def decide(self, gradients: Gradients) -> Float[torch.Tensor, A]:
         """Return w."""
@@ -39,5 +39,5 @@ class FairGrad(DirectionBalancer):
         longest = gradients.lengths_A.max()
         lengths_A = gradients.lengths_A / longest
         # Between unit gradients: Cy = ‖g‖^(1/α − 1) y^(−1/α) with y = w‖g‖.
-        shares_A = bargained(definite(gradients.cosines_AA), lengths_A ** (power - 1), power)
+        shares_A = bargained(definite(gradients.cosines_AA, RIDGE), lengths_A ** (power - 1), power)
         return shares_A / lengths_A * longest ** (-2 / (1 + power))

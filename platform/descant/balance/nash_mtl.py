@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jaxtyping import Float
 
-from descant.balance.bargaining import bargained
+from descant.balance.bargaining import RIDGE, bargained
 from descant.balance.base import balancers
 from descant.balance.directions import DirectionBalancer, Gradients
 from descant.balance.options import number_above
@@ -19,8 +19,8 @@ class NashMtl(DirectionBalancer):
     """Gα = 1/α, α > 0: Nash's bargaining, the same direction for all scales of the losses (Navon et al. 2022).
 
     The direction is as long as √P, however short the gradients are: P tasks at a right angle add their unit gradients.
-    It goes uphill for no task. Solved between unit gradients, so that their lengths neither matter nor cost digits. A
-    task alone gets 1/‖g‖.
+    It goes uphill for no task. Solved between unit gradients, so that their lengths neither matter nor cost digits; of
+    gradients that cancel out, for which there is no α, each gets at most some 1e5/‖g_i‖. A task alone gets 1/‖g‖.
 
     Args:
         tasks: names.
@@ -37,7 +37,7 @@ class NashMtl(DirectionBalancer):
     def decide(self, gradients: Gradients) -> Float[torch.Tensor, A]:
         """Return α."""
         count = len(gradients.lengths_A)
-        weights_A = bargained(definite(gradients.cosines_AA), torch.ones_like(gradients.lengths_A), 1.0)
+        weights_A = bargained(definite(gradients.cosines_AA, RIDGE), torch.ones_like(gradients.lengths_A), 1.0)
         if self.max_norm is not None:
             weights_A = weights_A * min(1.0, self.max_norm / count**0.5)
         return weights_A / gradients.lengths_A

@@ -17,12 +17,11 @@ _GAP = 1e-18  # mean x_i·y_i at which that method is done; b is of size 1
 _MOST = 60  # steps of that method, which takes some twenty
 
 
-def definite(gramian_NN: Float[torch.Tensor, "N N"]) -> Float[torch.Tensor, "N N"]:
+def definite(gramian_NN: Float[torch.Tensor, "N N"], ridge: float = RIDGE) -> Float[torch.Tensor, "N N"]:
     """Return a Gramian of unit vectors plus the least ridge that makes it positive definite.
 
-    That is ``RIDGE`` for one whose rounding is that of float64, and more for one that was summed in fewer bits.
+    That is ``ridge`` for one whose rounding is that of float64, and more for one that was summed in fewer bits.
     """
-    ridge = RIDGE
     while True:
         ridged_NN = gramian_NN + ridge * torch.eye(len(gramian_NN), dtype=gramian_NN.dtype)
         if not torch.linalg.cholesky_ex(ridged_NN).info:
