@@ -48,6 +48,15 @@ def test_weights_are_numbers(name: str, kind: str, count: int, seed: int, expone
         assert weights.abs().max() <= 1e36  # numbers in float32 too
 
 
+@pytest.mark.parametrize("bits", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_from_a_gramian_of_few_bits_are_numbers(name: str, bits: torch.dtype) -> None:
+    for kind in KINDS:
+        rows = gradients(kind, 12, 0)
+        weights = made(name, 12).weights(signals([1.0] * 12, (rows @ rows.T).to(bits).double()))
+        assert weights.isfinite().all()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_of_odd_losses_are_numbers(name: str) -> None:
     rows = gradients("conflicting", 3, 0)
