@@ -1,13 +1,29 @@
 """Balancing the tasks' losses and gradients."""
 
+from descant.balance.aligned_mtl import AlignedMtl
 from descant.balance.base import Balancer, GramianBalancer, LossBalancer, Signals, balancers
+from descant.balance.cagrad import CaGrad
+from descant.balance.config import ConFig
+from descant.balance.cosine_gating import CosineGating
 from descant.balance.cov import Cov
 from descant.balance.dtp import Dtp
+from descant.balance.dualproj import DualProj
 from descant.balance.dwa import Dwa
 from descant.balance.exp3s import Exp3S
+from descant.balance.fairgrad import FairGrad
 from descant.balance.famo import Famo
 from descant.balance.gls import Gls
+from descant.balance.gradnorm import GradNorm
+from descant.balance.gradvac import GradVac
+from descant.balance.imtl import Imtl
+from descant.balance.imtl_g import ImtlG
 from descant.balance.imtl_l import ImtlL
+from descant.balance.magnitude_matching import MagnitudeMatching
+from descant.balance.main_projection import MainProjection
+from descant.balance.mgda import Mgda
+from descant.balance.nash_mtl import NashMtl
+from descant.balance.ol_aux import OlAux
+from descant.balance.pcgrad import PcGrad
 from descant.balance.policy_gradient import PolicyGradient
 from descant.balance.rlw import Rlw
 from descant.balance.si import Si
@@ -15,18 +31,35 @@ from descant.balance.static import Static
 from descant.balance.stch import Stch
 from descant.balance.thompson import Thompson
 from descant.balance.uncertainty import Uncertainty
+from descant.balance.upgrad import UpGrad
 
 __all__ = [
+    "AlignedMtl",
     "Balancer",
+    "CaGrad",
+    "ConFig",
+    "CosineGating",
     "Cov",
     "Dtp",
+    "DualProj",
     "Dwa",
     "Exp3S",
+    "FairGrad",
     "Famo",
     "Gls",
+    "GradNorm",
+    "GradVac",
     "GramianBalancer",
+    "Imtl",
+    "ImtlG",
     "ImtlL",
     "LossBalancer",
+    "MagnitudeMatching",
+    "MainProjection",
+    "Mgda",
+    "NashMtl",
+    "OlAux",
+    "PcGrad",
     "PolicyGradient",
     "Rlw",
     "Si",
@@ -35,5 +68,6 @@ __all__ = [
     "Stch",
     "Thompson",
     "Uncertainty",
+    "UpGrad",
     "balancers",
 ]
