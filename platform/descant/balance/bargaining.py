@@ -30,8 +30,7 @@ def bargained(
         worth_N: k > 0.
         power: above 0.
     """
-    y_N = worth_N ** (1 / (1 + power))
-    y_N = y_N * ((worth_N @ y_N ** (1 - power)) / (y_N @ gramian_NN @ y_N)) ** (1 / (1 + power))
+    y_N = _start(gramian_NN, worth_N, power)
     before = math.inf
     for _ in range(_MOST):
         value_N = worth_N * y_N**-power
@@ -40,17 +39,23 @@ def bargained(
         step_N = -torch.cholesky_solve(slope_N[:, None], factor_NN)[:, 0]
         ratio_N = step_N / y_N
         size = float(ratio_N.abs().max())
-        length = 1.0
-        if size > _NEAR:
-            length = min(1.0, 0.9 / max(float(-ratio_N.min()), _NEAR))
-            enough = 0.1 * float(slope_N @ step_N)
-            while _rise(gramian_NN, worth_N, power, y_N, length * step_N, slope_N) > length * enough:
-                length /= 2
+        length = min(1.0, 0.9 / max(float(-ratio_N.min()), _NEAR))
+        enough = 0.1 * float(slope_N @ step_N)
+        while size > _NEAR and _rise(gramian_NN, worth_N, power, y_N, length * step_N, slope_N) > length * enough:
+            length /= 2
         y_N = y_N + length * step_N
         if size <= _DONE or (size <= _NEAR and size > 0.5 * before):
             break
         before = size
     return y_N
+
+
+def _start(
+    gramian_NN: Float[torch.Tensor, "N N"], worth_N: Float[torch.Tensor, N], power: float
+) -> Float[torch.Tensor, N]:
+    """Return the solution for unit vectors at right angles, as long as the function is lowest along it."""
+    y_N = worth_N ** (1 / (1 + power))
+    return y_N * ((worth_N @ y_N ** (1 - power)) / (y_N @ gramian_NN @ y_N)) ** (1 / (1 + power))
 
 
 def _rise(

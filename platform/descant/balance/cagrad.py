@@ -54,23 +54,23 @@ class CaGrad(DirectionBalancer):
 
 
 def _pair(
-    lengths_2: Float[torch.Tensor, 2],
-    cosines_22: Float[torch.Tensor, "2 2"],
-    falls_2: Float[torch.Tensor, 2],
+    lengths_2: Float[torch.Tensor, two],
+    cosines_22: Float[torch.Tensor, "two two"],
+    falls_2: Float[torch.Tensor, two],
     radius: float,
-) -> Float[torch.Tensor, 2]:
+) -> Float[torch.Tensor, two]:
     """Return what ``_moved`` does for two tasks: on the line g_2 + w(g_1 − g_2) the minimum has a closed form."""
-    (first, second), cosine = lengths_2.tolist(), float(cosines_22[0, 1])
-    squares = first * first + second * second
-    apart = math.sqrt(max(squares - 2 * first * second * cosine, 1e-16 * squares))
-    nearest = (second * second - first * second * cosine) / apart  # along the line, where it is nearest to 0
-    least = first * second * math.sqrt((1 - cosine) * (1 + cosine)) / apart
+    # The ridge is as if each gradient had a small part that no other one has.
+    (first, second), longer = lengths_2.tolist(), 1 + _RIDGE
+    cosine = float(cosines_22[0, 1])
+    square, inner = second * second * longer, first * second * cosine
+    apart = math.sqrt(first * first * longer + square - 2 * inner)
+    nearest = (square - inner) / apart  # along the line, where it is nearest to 0
+    least = first * second * math.sqrt((longer - cosine) * (longer + cosine)) / apart
     slope = (first * float(falls_2[0]) - second * float(falls_2[1])) / (radius * apart)
     along = math.copysign(math.inf, -slope) if abs(slope) >= 1 else -slope * least / math.sqrt(1 - slope * slope)
     share = min(max((nearest + along) / apart, 0.0), 1.0)
-    shares_2 = lengths_2 * lengths_2.new_tensor([share, 1 - share])
-    square = float(shares_2 @ cosines_22 @ shares_2) + _RIDGE * float(shares_2 @ shares_2)
-    return shares_2 * (radius / math.sqrt(max(square, 1e-300)))
+    return lengths_2 * lengths_2.new_tensor([share, 1 - share]) * (radius / math.hypot(share * apart - nearest, least))
 
 
 def _moved(

@@ -30,7 +30,7 @@ class Mgda(DirectionBalancer):
         return weights_A / weights_A.sum()
 
 
-def _pair(lengths_2: Float[torch.Tensor, 2], cosine: float) -> Float[torch.Tensor, 2]:
+def _pair(lengths_2: Float[torch.Tensor, two], cosine: float) -> Float[torch.Tensor, two]:
     """Return the shortest point of the line between two gradients."""
     first, second = lengths_2.tolist()
     apart = first * first + second * second - 2 * first * second * cosine

@@ -1,11 +1,11 @@
 """Quadratic programmes over non-negative vectors, the core of the methods that solve one: exact up to rounding.
 
-Shapes: N variables, M programmes that share the quadratic form, R of them at work.
+Shapes: N variables, M programmes that share the quadratic form, R of them at work, S stuck.
 """
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from descant.lazy import torch
 
@@ -42,6 +42,16 @@ def nonnegative(
         quadratic_NN: Q, positive definite, its diagonal near 1.
         linear_MN: b of each programme.
     """
+    solution_MN, stuck_S = _exchanged(quadratic_NN, linear_MN)
+    if len(stuck_S):
+        solution_MN[stuck_S] = _interior(quadratic_NN, linear_MN[stuck_S])
+    return solution_MN.clamp_(min=0)
+
+
+def _exchanged(
+    quadratic_NN: Float[torch.Tensor, "N N"], linear_MN: Float[torch.Tensor, "M N"]
+) -> tuple[Float[torch.Tensor, "M N"], Int[torch.Tensor, S]]:
+    """Return the solutions by block principal pivoting, and the rows that it got stuck in, which are not solved."""
     solution_MN = torch.zeros_like(linear_MN)
     rows_R = (linear_MN > 0).any(1).nonzero()[:, 0]  # elsewhere 0 is the solution
     linear_RN = linear_MN[rows_R]
@@ -49,22 +59,16 @@ def nonnegative(
     fewest_R, patience_R = torch.full_like(rows_R, linear_MN.shape[1] + 1), torch.full_like(rows_R, _PATIENCE)
     stuck = [rows_R[:0]]
     while len(rows_R):
-        x_RN, wrong_RN = _pivoted(quadratic_NN, linear_RN, free_RN)
-        solution_MN[rows_R] = x_RN
+        solution_MN[rows_R], wrong_RN = _pivoted(quadratic_NN, linear_RN, free_RN)
         count_R = wrong_RN.sum(1)
         patience_R = torch.where(count_R < fewest_R, _PATIENCE, patience_R - 1)
-        fewest_R = torch.minimum(fewest_R, count_R)
-        free_RN = free_RN ^ wrong_RN
-        stuck_R = (count_R > 0) & (patience_R < 0)
-        going_R = (count_R > 0) & ~stuck_R
+        fewest_R, free_RN = torch.minimum(fewest_R, count_R), free_RN ^ wrong_RN
+        going_R = (count_R > 0) & (patience_R >= 0)
         if not going_R.all():
-            stuck.append(rows_R[stuck_R])
+            stuck.append(rows_R[(count_R > 0) & ~going_R])
             rows_R, free_RN, linear_RN = rows_R[going_R], free_RN[going_R], linear_RN[going_R]
             fewest_R, patience_R = fewest_R[going_R], patience_R[going_R]
-    rows_R = torch.cat(stuck)
-    if len(rows_R):
-        solution_MN[rows_R] = _interior(quadratic_NN, linear_MN[rows_R])
-    return solution_MN.clamp_(min=0)
+    return solution_MN, torch.cat(stuck)
 
 
 def _pivoted(

@@ -144,7 +144,7 @@ def test_fairgrad_meets_its_equation(kind: str, alpha: float) -> None:
     torch.testing.assert_close(got, torch.ones_like(weights), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("c", [0.4, 0.9])
+@pytest.mark.parametrize("c", [0.4, 0.9, 1.5])
 @pytest.mark.parametrize("tasks", [2, 3, 8, 40])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zero"])
 def test_cagrad_gains_as_much_as_a_cone_programme(kind: str, tasks: int, c: float) -> None:
@@ -157,8 +157,8 @@ def test_cagrad_gains_as_much_as_a_cone_programme(kind: str, tasks: int, c: floa
     least = cvxpy.Variable()
     within = [rows.numpy() @ vector >= least, cvxpy.norm(vector - mean.numpy()) <= radius]
     cvxpy.Problem(cvxpy.Maximize(least), within).solve(solver=cvxpy.CLARABEL)
-    # The programme's own tolerance is 1e-8 of the size of its numbers.
-    assert float((rows @ found).min()) >= float(least.value) - 1e-6 * longest(rows) ** 2
+    # From c = 1 on, d may be 0 or nearly so, and the ridge is felt.
+    assert float((rows @ found).min()) >= float(least.value) - (1e-6 if c < 1 else 1e-4) * longest(rows) ** 2
 
 
 def test_cagrad_is_rescaled_when_asked_to() -> None:
