@@ -110,7 +110,12 @@ def _rows(cells: dict[str, Cell], comparison: Comparison) -> dict[str, Row]:
     bounded = [part for cell in cells.values() for part in (cell.shown_estimate, cell.shown_difference) if part]
     halves = [(part.high - part.low) / 2 for part in bounded if part.low is not None and part.high is not None]
     decimals = decimals_of(halves)
-    return {arm: Row(_texts(labels[arm], cell, decimals), cell.verdict) for arm, cell in cells.items()}
+    return {arm: Row(_texts(labels[arm], cell, decimals), _told(cell)) for arm, cell in cells.items()}
+
+
+def _told(cell: Cell) -> str:
+    """Return the verdict, nothing where the baseline has no such number: the row says enough by what it lacks."""
+    return "" if cell.verdict == "not in both arms" else cell.verdict
 
 
 def _texts(label: str, cell: Cell, decimals: int | None) -> tuple[str, str, str, str, str]:
