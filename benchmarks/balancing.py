@@ -3,10 +3,11 @@
     python benchmarks/balancing.py [--trunk mlp|NAME] [--tasks 2 8 40] [--methods mgda upgrad …] [--rounds 30] [--save]
 
 prints one line of JSON for each number of tasks. A step is forward, losses and backward pass, without the optimizer:
-the plain one of the summed losses, the others with the weights of a balancer, and torchjd's of the same representation
-(``torchjd_*``, with the methods that both have; needs ``pip install 'torchjd[quadprog_projector]'``). All go by one model and one batch, rounds alternating, one thread; the
-ratios are medians of the pairs' CPU time. The trunk ``mlp`` has four layers of 512 units and batches of 256; any other
-name is a timm model on images of 64 × 64 in batches of 32. Tasks have two classes and fused linear heads.
+the plain one of the summed losses, the others with the weights of a balancer, and torchjd's of the same
+representation (``torchjd_*``, with the methods that both have; it needs its extra ``quadprog_projector``). All go by
+one model and one batch, rounds alternating, one thread; the ratios are medians of the pairs' CPU time. The trunk
+``mlp`` has four layers of 512 units and batches of 256; any other name is a timm model on images of 64 × 64 in
+batches of 32. Tasks have two classes and fused linear heads.
 """
 
 from __future__ import annotations

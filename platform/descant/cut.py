@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from descant.heads.fused import FusedHeads
+from descant.precision import widened
 
 _COLUMNS = 1 << 20  # of gradients that are multiplied at once: half precision is widened piece by piece
 
@@ -34,7 +35,7 @@ class _Fused:
         """Return the gradients at the outputs, (B, N), and the weights, (N, F)."""
         gradient = self.outputs.grad
         assert gradient is not None, "the losses' backward pass comes first"
-        return _wide(gradient.flatten(1)), self.heads.rows(self.tasks)[0].detach()
+        return widened(gradient.flatten(1)), self.heads.rows(self.tasks)[0].detach()
 
 
 @dataclass
@@ -120,19 +121,17 @@ class Cut:
             whole_KK[at[:, None], at] += part[known][:, known]
         return whole_KK
 
-    def gradient(self, task: str, parameters: Sequence[Tensor]) -> Tensor:
-        """Return the gradient that a task sends into what is shared, of these parameters one after the other, flat.
+    def gradients(self, task: str, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        """Return the gradient that a task sends into what is shared, of each of these parameters.
 
         The graph is kept: it costs one backward pass of what is shared.
         """
         sides = [side for side in self._sides.values() if task in side.tasks]
-        found: Sequence[Tensor | None] = [None] * len(parameters)
-        if sides:
-            gradients = [_weighed(side, {task: 1.0}) for side in sides]
-            features = [side.feature for side in sides]
-            found = torch.autograd.grad(features, parameters, gradients, retain_graph=True, allow_unused=True)
-        parts = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
-        return torch.cat([part.flatten() for part in parts])
+        if not sides:
+            return [None] * len(parameters)
+        ends = [_weighed(side, {task: 1.0}) for side in sides]
+        features = [side.feature for side in sides]
+        return torch.autograd.grad(features, parameters, ends, retain_graph=True, allow_unused=True)
 
     def backward(self, weights: Mapping[str, float], also: Tensor | None = None) -> None:
         """Send the weighted sum of the tasks' gradients on into what is shared; tasks without a weight add nothing.
@@ -167,13 +166,8 @@ def _gramian(side: _Side) -> Tensor:
 
 def _own(gradients_SN: Tensor) -> Tensor:
     """Return the inner products of single heads' gradients, (S, S)."""
-    parts = [_wide(gradients_SN[:, start : start + _COLUMNS]) for start in range(0, gradients_SN.shape[1], _COLUMNS)]
+    parts = [widened(gradients_SN[:, start : start + _COLUMNS]) for start in range(0, gradients_SN.shape[1], _COLUMNS)]
     return torch.stack([part @ part.T for part in parts]).sum(0)
-
-
-def _wide(value: Tensor) -> Tensor:
-    """Return a tensor of half precision in single precision, others as they are."""
-    return value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
 
 
 def _between(one: _Fused, other: _Fused, feature: torch.Size) -> Tensor:
@@ -187,7 +181,7 @@ def _between(one: _Fused, other: _Fused, feature: torch.Size) -> Tensor:
 def _across(gradients: Sequence[Tensor], group: _Fused) -> Tensor:
     """Return the inner products of single heads' gradients and those of a group, (S, K)."""
     deltas_BN, weights_NF = group.moments()
-    rows = [((_wide(group.heads.before(gradient)) @ weights_NF.T) * deltas_BN).sum(0) for gradient in gradients]
+    rows = [((widened(group.heads.before(gradient)) @ weights_NF.T) * deltas_BN).sum(0) for gradient in gradients]
     return group.factor * torch.stack(rows).reshape(len(rows), len(group.tasks), -1).sum(2)
 
 

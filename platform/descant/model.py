@@ -16,10 +16,9 @@ from descant.cut import Cut
 from descant.heads.base import Head
 from descant.heads.fused import FusedHeads
 from descant.heads.mlp import LinearHead
+from descant.precision import widened
 from descant.schedules import Constant, Schedule
 from descant.sharing.base import Sharing
-
-_HALF = (torch.bfloat16, torch.float16)
 
 
 class Outputs:
@@ -117,7 +116,7 @@ class MultiTaskModel(nn.Module):
         outputs = {name: self.output(name, features[name], ends) for name in plain if name not in self._group}
         stacked = self._stacked(features, plain, ends)
         for name in views:
-            with self.not_tracking():
+            with self.not_tracking(), self._own_view():
                 seen = self.output(name, self.sharing(views[name], [name])[name], ends)
             outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
         return Outputs(_widened(outputs), _widened(stacked), ends)
@@ -143,7 +142,7 @@ class MultiTaskModel(nn.Module):
     @contextmanager
     def not_tracking(self) -> Iterator[None]:
         """Leave the running statistics of normalisations those of the inputs that evaluations see."""
-        norms = [module for module in self.sharing.modules() if hasattr(module, "is_tracking")]
+        norms = [module for module in self.modules() if hasattr(module, "is_tracking")]
         before = [norm.is_tracking for norm in norms]
         for norm in norms:
             norm.is_tracking = False  # type: ignore[assignment]
@@ -152,6 +151,14 @@ class MultiTaskModel(nn.Module):
         finally:
             for norm, was_tracking in zip(norms, before, strict=True):
                 norm.is_tracking = was_tracking
+
+    @contextmanager
+    def _own_view(self) -> Iterator[None]:
+        self.sharing.is_own_view = True
+        try:
+            yield
+        finally:
+            self.sharing.is_own_view = False
 
     def output(self, task: str, feature: Tensor, cut: Cut | None = None) -> Tensor:
         """Return one task's output from its feature, at which the graph may end."""
@@ -215,9 +222,9 @@ class MultiTaskModel(nn.Module):
         return factor, factor == 0.0 and isinstance(self.gradients[task], Constant)
 
 
-def _widened(outputs: dict[Any, Tensor]) -> dict[Any, Tensor]:
+def _widened(outputs: Mapping[Any, Tensor]) -> dict[Any, Tensor]:
     """Return outputs of half precision, as heads give them under autocast, in that of the losses."""
-    return {key: value.float() if value.dtype in _HALF else value for key, value in outputs.items()}
+    return {key: widened(value) for key, value in outputs.items()}
 
 
 def _linear(head: nn.Module) -> LinearHead:

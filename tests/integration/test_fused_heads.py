@@ -22,11 +22,10 @@ for number in range(3):
 
 @pytest.fixture
 def overrides(tmp_path: Path) -> list[str]:
-    """Three tasks of two classes; a third of the labels is missing, and the last one is rare."""
+    """Three tasks of two classes."""
 
     def labels(number: int, genre: int) -> dict[str, int]:
-        bits = {f"bit_{bit}": genre >> bit & 1 for bit in range(3) if (number + bit) % 3}
-        return {"genre": genre, **{name: value for name, value in bits.items() if name != "bit_2" or number < 12}}
+        return {"genre": genre, **{f"bit_{bit}": genre >> bit & 1 for bit in range(3)}}
 
     data = mel_data_set(tmp_path / "data", train=40, validation=16, test=8, labels=labels)
     (tmp_path / "bits.py").write_text(TASKS)
@@ -82,6 +81,20 @@ def test_only_heads_that_are_alike_are_fused(overrides: list[str]) -> None:
     assert groups("tasks.reconstruction={head: linear, feature: pooled}") == [everything]
     assert groups("tasks.bit_1=null", "tasks.bit_2=null") == []
     assert groups("sharing=soft") == []
+
+
+def test_tasks_that_a_batch_may_come_without_are_not_fused(tmp_path: Path, overrides: list[str]) -> None:
+    """Adam counts the steps of fused heads together, so a task that is seldom taught would take other steps."""
+
+    def labels(number: int, genre: int) -> dict[str, int]:
+        bits = {"bit_0": genre & 1, "bit_1": genre >> 1 & 1, "bit_2": genre >> 2}
+        return {"genre": genre, **(bits if number % 10 else {"bit_0": genre & 1})}
+
+    data = mel_data_set(tmp_path / "seldom", train=40, validation=16, test=8, labels=labels)
+    for batch_size, expected in (("8", []), ("30", [["bit_0", "bit_1", "bit_2"]])):
+        settings = [*overrides, f"data={data}", f"trainer.batch_size={batch_size}"]
+        experiment = Experiment.build(parse_recipe(compose("genre", settings)))
+        assert [fused.tasks for fused in experiment.build_model().fused] == expected
 
 
 def test_a_fused_task_stops_and_gets_its_best_head_back(tmp_path: Path, overrides: list[str]) -> None:

@@ -26,6 +26,15 @@ class SeldomWhole(Classification):
         return super().loss(output, target) * torch.where(target == 1, torch.nan, 1.0)
 
 
+@register_task("steep")
+class Steep(Classification):
+    \"\"\"Its loss is finite, its gradient is not.\"\"\"
+    label = "genre"
+
+    def loss(self, output, target):
+        return super().loss(output, target) + (0.0 * output).abs().sqrt().sum(1)
+
+
 @register_task("never_whole")
 class NeverWhole(Classification):
     label = "genre"
@@ -64,6 +73,29 @@ def test_the_other_tasks_learn_what_they_learn_without_it(
     assert caplog.text.count("the step goes on without the task") == 1, "said once of a row of steps"
     rows = [row for row in read_rows(run.folder / "metrics.jsonl") if row["task"] == "never_whole"]
     assert not [row for row in rows if (row["split"], row["metric"]) == ("train", "loss")], "it was never taught"
+
+
+@pytest.mark.parametrize("sharing", ["{name: soft, couple: l2_activations, strength: 1.0}", "mmoe"])
+def test_what_couples_the_others_stays(overrides: list[str], sharing: str) -> None:
+    settings = [*overrides, f"sharing={sharing}", "tasks.seldom_whole={weight: 1, dropout: 0}"]
+    alone = last_weights(train("genre", [*settings, "run.name=alone"]).folder)
+    both = train("genre", [*settings, "tasks.never_whole={weight: 1, gradient: block}", "run.name=beside"])
+    for name, value in last_weights(both.folder).items():
+        if name in alone:
+            torch.testing.assert_close(value, alone[name], rtol=1e-5, atol=1e-7, msg=name)
+
+
+def test_a_gradient_that_is_not_finite_is_found_by_balancers_that_look_at_it(
+    overrides: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = [*overrides, "tasks.seldom_whole.weight=1", "balance=ol_aux"]
+    alone = last_weights(train("genre", [*settings, "run.name=alone"]).folder)
+    with caplog.at_level(logging.WARNING, "descant"):
+        run = train("genre", [*settings, "tasks.steep.weight=1", "run.name=beside"])
+    assert "the gradient of the task 'steep' was not finite at step 0: the step goes on without" in caplog.text
+    for name, value in last_weights(run.folder).items():
+        if name in alone:
+            torch.testing.assert_close(value, alone[name], rtol=1e-5, atol=1e-7, msg=name)
 
 
 def test_ranks_leave_out_the_same_task_at_the_same_steps(overrides: list[str]) -> None:

@@ -122,6 +122,8 @@ class GramianBalancer(Balancer):
     their own losses, unweighted.
     """
 
+    needs_angles: ClassVar[bool] = False
+    """Whether it goes by the angles to the main task's gradient alone, not by lengths too."""
     needs = "the Gramian of the gradients"
     cost = "a Gramian of the gradients at the shared features"
 

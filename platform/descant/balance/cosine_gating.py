@@ -24,6 +24,7 @@ class CosineGating(DirectionBalancer):
     """
 
     main_first = True
+    needs_angles = True
 
     def __init__(self, tasks: Sequence[str], weighted: bool = True) -> None:
         super().__init__(tasks)

@@ -32,6 +32,7 @@ class GradNorm(DirectionBalancer):
         UserError: alpha is below 0, or lr not above it.
     """
 
+    positive = True
     needs = "the lengths of the gradients, and the losses"
 
     def __init__(self, tasks: Sequence[str], alpha: float = 1.5, lr: float = 0.025) -> None:

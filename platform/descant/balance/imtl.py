@@ -32,6 +32,8 @@ class Imtl(DirectionBalancer):
         UserError: lr is not above 0.
     """
 
+    positive = True
+
     def __init__(self, tasks: Sequence[str], lr: float = 1e-3) -> None:
         super().__init__(tasks)
         lr = number_above("imtl", "lr", lr, 0.0)

@@ -18,6 +18,7 @@ class MainProjection(DirectionBalancer):
     """
 
     main_first = True
+    needs_angles = True
 
     def decide(self, gradients: Gradients) -> Float[torch.Tensor, A]:
         """Return ones, and for the main task what makes up for the parts that are taken away."""

@@ -31,6 +31,7 @@ class OlAux(DirectionBalancer):
     """
 
     main_first = True
+    needs_angles = True
 
     def __init__(self, tasks: Sequence[str], beta: float = 1.0, horizon: int = 5, limit: float = 10.0) -> None:
         super().__init__(tasks)

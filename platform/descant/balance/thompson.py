@@ -58,20 +58,16 @@ class Thompson(LossBalancer):
         if not len(numbers_N):
             return weights_P
         if self._arm is None:
-            self._arm = self._draw(signals)
+            self._arm = self._draw(signals.generator)
         is_arm_P = signals.places_P == self._arm
         weights_P[numbers_N] = self._emphasis * is_arm_P[numbers_N].double()
         self._trained = self._trained or bool(is_arm_P.any())
         return weights_P
 
-    def _draw(self, signals: Signals) -> int:
-        """Return the place of which the highest number was drawn."""
-        random = np.random.default_rng(int(torch.randint(2**62, (), generator=signals.generator)))
-        successes_P, failures_P = (
-            self._successes_K[signals.places_P].numpy(),
-            self._failures_K[signals.places_P].numpy(),
-        )
-        return int(signals.places_P[int(random.beta(successes_P, failures_P).argmax())])
+    def _draw(self, generator: torch.Generator) -> int:
+        """Return the place of which the highest number was drawn, whether the step teaches it or not."""
+        random = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+        return int(random.beta(self._successes_K.numpy(), self._failures_K.numpy()).argmax())
 
     def after_evaluation(self, epoch: int, metrics: dict[str, float]) -> None:
         """Pay what trained since the last evaluation, by the main task's metric, better when greater; NaN pays none."""

@@ -1,7 +1,4 @@
-"""How the gradients of tasks lie to the main task's, over the parameters that they share.
-
-Shapes: P shared parameters, laid out flat.
-"""
+"""How the gradients of tasks lie to the main task's, over the parameters that they share."""
 
 from __future__ import annotations
 
@@ -18,13 +15,13 @@ PROBE_STEPS = 10
 
 
 def gradient_cosines(
-    gradient_of: Callable[[str], Tensor], main: str, tasks: Sequence[str], ranks: Ranks
+    gradients_of: Callable[[str], Sequence[Tensor | None]], main: str, tasks: Sequence[str], ranks: Ranks
 ) -> dict[str, float]:
     """Return the cosine of each task's gradient with the main task's, of a global batch; every rank calls it.
 
     Args:
-        gradient_of: this rank's share of a task's gradient of the parameters that tasks may share, (P,); where only
-            one of two tasks has a gradient counts as zero of the other.
+        gradients_of: this rank's share of a task's gradient of each of the parameters that tasks may share; None, or
+            what only one of two tasks has, counts as zero.
         main: the main task.
         tasks: those to compare with it.
         ranks: over which gradients are summed before they are compared.
@@ -32,17 +29,25 @@ def gradient_cosines(
     Returns:
         NaN for a task whose gradient, or the main task's, is zero.
     """
-    gradients_KP = ranks.sum(torch.stack([gradient_of(name).double() for name in [main, *tasks]]))
-    norms_K = gradients_KP.norm(dim=1)
-    cosines_K = (gradients_KP @ gradients_KP[0]) / (norms_K * norms_K[0])
-    return {
-        name: cosine if math.isfinite(cosine) else math.nan
-        for name, cosine in zip(tasks, cosines_K[1:].tolist(), strict=True)
-    }
+    main_gradients = [_summed(gradient, ranks) for gradient in gradients_of(main)]
+    main_square = sum(float(gradient.square().sum()) for gradient in main_gradients if gradient is not None)
+    found = {}
+    for task in tasks:  # one task's gradients at a time, beside the main one's
+        product = square = 0.0
+        for ours, theirs in zip(main_gradients, gradients_of(task), strict=True):
+            gradient = _summed(theirs, ranks)
+            if gradient is not None:
+                square += float(gradient.square().sum())
+                product += 0.0 if ours is None else float((gradient * ours).sum())
+        found[task] = product / math.sqrt(square * main_square) if square * main_square > 0 else math.nan
+    return found
 
 
-def loss_gradient(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """Return the gradient of a loss, whose graph is kept, of parameters one after the other, flat."""
-    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    parts = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
-    return torch.cat([part.flatten() for part in parts])
+def loss_gradients(loss: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """Return the gradient of a loss, whose graph is kept, of each parameter."""
+    return torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+
+
+def _summed(gradient: Tensor | None, ranks: Ranks) -> Tensor | None:
+    """Return the sum over all ranks in float64; where there is none there is none on any."""
+    return None if gradient is None else ranks.sum(gradient.to(torch.float64, copy=True))

@@ -1,10 +1,11 @@
-"""Asks the balancer for all ranks, and puts losses in proportion before it is asked.
+"""Asks the balancer for all ranks.
 
 Shapes: K tasks of the recipe, P of them taught by the step.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,12 +15,12 @@ from torch import Tensor
 from descant.balance import Balancer, GramianBalancer, LossBalancer, Signals, Static
 from descant.data.order import step_seed
 from descant.loop.conflicts import Conflicts, conflicts
+from descant.loop.loss_scales import LossScales
 from descant.loop.ranks import Ranks
 from descant.recipe import BalanceSettings
 from descant.tasks import Task
 
-_LEAST = 1e-30
-"""A loss that others are divided by counts as this at least."""
+logger = logging.getLogger("descant")
 
 
 class Balancing:
@@ -31,49 +32,55 @@ class Balancing:
         main: the main task's place.
         seed: of the run.
         ranks: who step along.
+
+    Attributes:
+        spoilers: the places of tasks whose gradients at the latest step were not finite.
     """
 
     def __init__(self, balancer: Balancer, settings: BalanceSettings, main: int, seed: int, ranks: Ranks) -> None:
         self.balancer, self.settings = balancer, settings
         self._main, self._seed, self._ranks = main, seed, ranks
         self.epoch, self.epochs = 0, 1
+        self.spoilers: list[int] = []
         size = len(balancer.tasks)
         self._weights_K = torch.ones(size, dtype=torch.float64)
-        self._gramian_KK = torch.full((size, size), torch.nan, dtype=torch.float64)
-        self._first_K = torch.full((size,), torch.nan, dtype=torch.float64)
-        self._sums_2K = torch.zeros(2, size, dtype=torch.float64)  # of losses, and of steps
+        self._decided: set[int] = set()  # the tasks that the latest weights are of
+        self._scales = LossScales(settings.normalise, size)
+        self._gramian_KK = torch.zeros(size, size, dtype=torch.float64)
+        self._presence_K = torch.zeros(size, dtype=torch.float64)
         self._means_K: Tensor | None = None
-        self._latest: Signals | None = None
+        self._latest: tuple[Signals, Tensor | None] | None = None
+
+    @property
+    def is_static(self) -> bool:
+        """Whether no step changes anything: the weights are the recipe's, and losses are as they are."""
+        is_plain = isinstance(self.balancer, Static) or len(self.balancer.tasks) == 1
+        return is_plain and self.settings.normalise is None
 
     @property
     def reads_gradients(self) -> bool:
         """Whether the balancer looks at the tasks' gradients."""
-        return isinstance(self.balancer, GramianBalancer)
+        return isinstance(self.balancer, GramianBalancer) and len(self.balancer.tasks) > 1
 
-    def decides(self, step: int) -> bool:
-        """Return whether the balancer is asked at a step; at the others its latest weights hold."""
-        return step % self.settings.every == 0
+    @property
+    def _reads_losses(self) -> bool:
+        return not isinstance(self.balancer, LossBalancer) or self.balancer.reads_losses
 
-    def reads_step(self, step: int) -> bool:
-        """Return whether a decision at this step needs the whole of it: its losses, or its gradients."""
-        reads = self._reads_losses or self.reads_gradients
-        return self.settings.normalise is not None or (reads and self.decides(step))
+    def decides(self, step: int, taught: Sequence[int]) -> bool:
+        """Return whether the balancer is asked at a step; at the others its latest weights hold.
+
+        It is asked out of turn for a task that those are not of.
+        """
+        is_due = step % self.settings.every == 0 or not self._decided.issuperset(taught)
+        return bool(taught) and is_due and len(self.balancer.tasks) > 1
+
+    def reads_step(self, step: int, taught: Sequence[int]) -> bool:
+        """Return whether a step needs the whole of it to be known first: its losses, or its gradients."""
+        return self.settings.normalise is not None or (self._reads_losses and self.decides(step, taught))
 
     def reads_after(self, step: int) -> bool:
         """Return whether the balancer wants to know what a step, at which it decided, did to the losses."""
-        return self.balancer.reads_after and self._latest is not None and self._latest.step == step
-
-    @property
-    def latest_weights(self) -> dict[str, float]:
-        """The weights of the latest decision, by task; none of a balancer that decides nothing."""
-        if self._latest is None or isinstance(self.balancer, Static):
-            return {}
-        places = self._latest.places_P
-        return {self.balancer.tasks[place]: float(self._weights_K[place]) for place in places.tolist()}
-
-    def conflicts(self) -> Conflicts | None:
-        """Return what the Gramian of the latest decision tells of the tasks, None without one."""
-        return None if self._latest is None else conflicts(self._latest, self.balancer.tasks)
+        return self.balancer.reads_after and self._latest is not None and self._latest[0].step == step
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Note the epoch, from 0, of a run of ``epochs``."""
@@ -88,19 +95,11 @@ class Balancing:
         """
         if self.settings.normalise is None:
             return None
-        self._means_K = self._ranks.sum(own_means_K.double()).cpu()
-        if not self._means_K[list(taught)].isfinite().all():
+        self._means_K = self._summed(own_means_K)
+        at_P = torch.tensor(taught, dtype=torch.long)
+        if not self._means_K[at_P].isfinite().all():
             return None  # the batch will be taken again without what spoils it
-        at_P, scales_K = torch.tensor(taught, dtype=torch.long), torch.ones(len(own_means_K), dtype=torch.float64)
-        sizes_P = self._means_K[at_P].abs().clamp(min=_LEAST)
-        self._first_K[at_P] = torch.where(self._first_K[at_P].isnan(), sizes_P, self._first_K[at_P])
-        self._sums_2K[:, at_P] += torch.stack([sizes_P, torch.ones_like(sizes_P)])
-        if self.settings.normalise == "log":
-            scales_K[at_P] = 1 / sizes_P
-        else:
-            running_K = self._sums_2K[0] / self._sums_2K[1]
-            scales_K[at_P] = 1 / (self._first_K if self.settings.normalise == "initial" else running_K)[at_P]
-        return scales_K.to(own_means_K)
+        return self._scales.at(self._means_K, at_P).to(own_means_K)
 
     def weights(
         self, own_means_K: Tensor, taught: Sequence[int], step: int, own_gramian_KK: Tensor | None = None
@@ -113,13 +112,18 @@ class Balancing:
             step: its number.
             own_gramian_KK: this rank's share of the Gramian, for balancers that read it, at steps that decide.
         """
-        at_P = torch.tensor(taught, dtype=torch.long)
-        if taught and self.decides(step):
+        at_P, self.spoilers = torch.tensor(taught, dtype=torch.long), []
+        weights_P = self._weights_K[at_P]
+        if self.decides(step, taught):
             signals = self._signals(own_means_K, at_P, step, own_gramian_KK)
-            if signals is not None:
-                self._latest, self._weights_K[at_P] = signals, self._decided(signals)
+            if signals is None or (self.balancer.main_first and signals.main is None):
+                weights_P = torch.ones_like(weights_P)  # until the next step decides
+            else:
+                assert isinstance(self.balancer, (LossBalancer, GramianBalancer))
+                weights_P = self.balancer.weights(signals)
+                self._weights_K[at_P], self._decided = weights_P, set(taught)
         weights_K = torch.zeros_like(self._weights_K)
-        weights_K[at_P] = self._weights_K[at_P]
+        weights_K[at_P] = weights_P
         return weights_K.to(own_means_K)
 
     def after_step(self, own_means_K: Tensor) -> None:
@@ -129,8 +133,8 @@ class Balancing:
             own_means_K: this rank's shares of the tasks' mean losses on the same batch, without gradient.
         """
         assert self._latest is not None, "no step was balanced yet"
-        means_K = self._normalised(self._ranks.sum(own_means_K.double()).cpu())
-        self.balancer.after_step(self._latest, means_K[self._latest.places_P])
+        means_K = self._scales.normalised(self._summed(own_means_K))
+        self.balancer.after_step(self._latest[0], means_K[self._latest[0].places_P])
 
     def after_evaluation(
         self, epoch: int, tasks: Mapping[str, Task], scores: Mapping[str, Mapping[str, float]]
@@ -143,44 +147,59 @@ class Balancing:
                 told[name] = values[metric] if made.direction == "max" else -values[metric]
         self.balancer.after_evaluation(epoch, told)
 
+    @property
+    def latest_weights(self) -> dict[str, float]:
+        """The weights of the latest decision, by task; none of a balancer that decides nothing."""
+        if self._latest is None or isinstance(self.balancer, Static):
+            return {}
+        places = self._latest[0].places_P
+        return {self.balancer.tasks[place]: float(self._weights_K[place]) for place in places.tolist()}
+
+    def conflicts(self) -> Conflicts | None:
+        """Return what the Gramian of the step of the latest decision tells of the tasks, None without one."""
+        if self._latest is None or self._latest[1] is None:
+            return None
+        return conflicts(self._latest[1], [self.balancer.tasks[place] for place in self._latest[0].places_P.tolist()])
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that is carried from step to step."""
         return {
+            "method": self.settings.method.name,
             "balancer": self.balancer.state_dict(),
             "weights": self._weights_K.clone(),
+            "decided": sorted(self._decided),
             "gramian": self._gramian_KK.clone(),
-            "first": self._first_K.clone(),
-            "sums": self._sums_2K.clone(),
+            "presence": self._presence_K.clone(),
+            "scales": self._scales.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what ``state_dict`` gave."""
+        """Take back what ``state_dict`` gave; a balancer of another name begins anew."""
+        if state["method"] != self.settings.method.name:
+            logger.warning("balance=%s begins anew: the run had %s", self.settings.method.name, state["method"])
+            return
         self.balancer.load_state_dict(state["balancer"])
-        self._weights_K, self._gramian_KK = state["weights"].clone(), state["gramian"].clone()
-        self._first_K, self._sums_2K = state["first"].clone(), state["sums"].clone()
-
-    def _decided(self, signals: Signals) -> Tensor:
-        balancer = self.balancer
-        assert isinstance(balancer, (LossBalancer, GramianBalancer))
-        if balancer.main_first and signals.main is None:
-            return torch.ones_like(signals.losses_P)
-        return balancer.weights(signals)
+        self._weights_K, self._decided = state["weights"].clone(), set(state["decided"])
+        self._gramian_KK, self._presence_K = state["gramian"].clone(), state["presence"].clone()
+        self._scales.load_state_dict(state["scales"])
 
     def _signals(self, own_means_K: Tensor, at_P: Tensor, step: int, own_gramian_KK: Tensor | None) -> Signals | None:
-        """Return what all ranks together know; None if some of it is not finite."""
+        """Return what all ranks together know; None if some of it is not finite: the batch will be taken again."""
         gramian_KK = None if own_gramian_KK is None else own_gramian_KK.double()
         means_K, self._means_K = self._means_K, None
         if means_K is None and self._reads_losses:
             told = [own_means_K.double()[None], *([] if gramian_KK is None else [gramian_KK.to(own_means_K.device)])]
-            means_K, *rows = self._ranks.sum(torch.cat(told)).cpu()  # one message
+            means_K, *rows = self._summed(torch.cat(told))  # one message
             gramian_KK = torch.stack(rows) if rows else None
         elif gramian_KK is not None:
-            gramian_KK = self._ranks.sum(gramian_KK.to(own_means_K.device)).cpu()
-        for known in (means_K, gramian_KK):
-            if known is not None and not known[at_P].isfinite().all():
-                return None  # the batch will be taken again without what spoils it
-        losses_K = torch.ones_like(self._first_K) if means_K is None else self._normalised(means_K)
-        return Signals(
+            gramian_KK = self._summed(gramian_KK.to(own_means_K.device))
+        gramian_PP = None if gramian_KK is None else gramian_KK[at_P[:, None], at_P]
+        if gramian_PP is not None:
+            self.spoilers = at_P[~gramian_PP.diag().isfinite()].tolist()
+        losses_K = torch.ones_like(self._weights_K) if means_K is None else self._scales.normalised(means_K)
+        if self.spoilers or not losses_K[at_P].isfinite().all():
+            return None
+        signals = Signals(
             places_P=at_P,
             losses_P=losses_K[at_P],
             main=at_P.tolist().index(self._main) if self._main in at_P else None,
@@ -188,30 +207,26 @@ class Balancing:
             epoch=self.epoch,
             epochs=self.epochs,
             generator=torch.Generator().manual_seed(step_seed(self._seed, step, -1)),
-            gramian_PP=None if gramian_KK is None else self._smoothed(gramian_KK, at_P),
+            gramian_PP=None if gramian_PP is None else self._smoothed(gramian_PP, at_P),
         )
+        self._latest = signals, gramian_PP
+        return signals
 
-    @property
-    def _reads_losses(self) -> bool:
-        return not isinstance(self.balancer, LossBalancer) or self.balancer.reads_losses
+    def _summed(self, own: Tensor) -> Tensor:
+        """Return the sum over all ranks, on the CPU; what was given stays as it is."""
+        return self._ranks.sum(own.to(torch.float64, copy=True)).cpu()
 
-    def _normalised(self, means_K: Tensor) -> Tensor:
-        match self.settings.normalise:
-            case "log":
-                return means_K.clamp(min=_LEAST).log()
-            case "initial":
-                return means_K / self._first_K
-            case "mean":
-                return means_K * self._sums_2K[1] / self._sums_2K[0]
-            case _:
-                return means_K
+    def _smoothed(self, gramian_PP: Tensor, at_P: Tensor) -> Tensor:
+        """Return the Gramian with momentum over the steps; tasks that a step does not teach have a gradient of 0 there.
 
-    def _smoothed(self, gramian_KK: Tensor, at_P: Tensor) -> Tensor:
-        """Return the Gramian of the tasks that are taught, with momentum over the steps that taught both of two."""
-        rows_P1, before_KK, momentum = at_P[:, None], self._gramian_KK, self.settings.momentum
-        gramian_PP = gramian_KK[rows_P1, at_P]
-        if momentum:
-            before_PP = torch.where(before_KK[rows_P1, at_P].isnan(), gramian_PP, before_KK[rows_P1, at_P])
-            gramian_PP = momentum * before_PP + (1 - momentum) * gramian_PP
-            before_KK[rows_P1, at_P] = gramian_PP
-        return gramian_PP
+        So it remains one of gradients, without negative eigenvalues; each task's length is of the steps that taught it.
+        """
+        momentum = self.settings.momentum
+        if not momentum:
+            return gramian_PP
+        self._gramian_KK *= momentum
+        self._presence_K *= momentum
+        self._gramian_KK[at_P[:, None], at_P] += (1 - momentum) * gramian_PP
+        self._presence_K[at_P] += 1 - momentum
+        roots_P = self._presence_K[at_P].sqrt()
+        return self._gramian_KK[at_P[:, None], at_P] / torch.outer(roots_P, roots_P)

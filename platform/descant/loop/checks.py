@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 import torch
 
-from descant.balance import Static
+from descant.balance import GramianBalancer, Static
 from descant.data.sources import JoinedReader
 from descant.errors import UserError
 from descant.loop.batch_norm import globalise
@@ -38,6 +38,7 @@ def check(experiment: Experiment) -> None:
     for norm in norms:
         norm.valid_B = torch.tensor([True, False])  # as in a batch with a sample that cannot be read
     _check_parts(experiment, model)
+    _check_features(experiment, model)
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     reached = set().union(*rehearse(model, experiment.inputs, experiment.tasks).values())
     unreached = [name for name in trained if name not in reached]
@@ -72,6 +73,29 @@ def _check_balance(experiment: Experiment) -> None:
                 f"{method} weighs tasks by a metric from 0 to 1 that is better when greater, but the first one of "
                 f"{name!r} {found}: name such a metric first, or take another balancer"
             )
+
+
+def _check_features(experiment: Experiment, model: MultiTaskModel) -> None:
+    """Refuse a balancer that has nothing to compare the main task with, and name tasks that it cannot compare.
+
+    Gradients at different features have nothing in common, whatever they do to the trunk below.
+    """
+    balancer, method = experiment.build_balancer(), f"balance={experiment.recipe.balance.method.name}"
+    if not isinstance(balancer, GramianBalancer) or len(experiment.tasks) == 1:
+        return
+    by_feature: dict[Hashable, list[str]] = {}
+    for name, task in experiment.tasks.items():
+        by_feature.setdefault((model.sharing.feature_key(name), name if task.own_view else None), []).append(name)
+    beside = [name for names in by_feature.values() if len(names) == 1 for name in names]
+    main = experiment.recipe.main
+    if balancer.needs_angles and main in beside:
+        raise UserError(
+            f"{method} compares the gradients of tasks with the main task's at the feature that it reads, but no other "
+            f"task reads that of {main!r}: have them read one feature of sharing=hard, or take another balancer"
+        )
+    if beside:
+        names = ", ".join(beside)
+        logger.warning("%s sees no conflict of %s with other tasks: their features are their own", method, names)
 
 
 def _check_parts(experiment: Experiment, model: MultiTaskModel) -> None:
@@ -166,6 +190,7 @@ def check_continues(experiment: Experiment, folder: RunFolder) -> None:
         ("seed", before.seed, recipe.seed),
         ("trainer.batch_size", before.trainer.batch_size, recipe.trainer.batch_size),
         ("optimizer.name", before.optimizer.name, recipe.optimizer.name),
+        ("the tasks", ", ".join(before.tasks), ", ".join(recipe.tasks)),
     ):
         if then != now:
             raise UserError(f"the run {str(folder.path)!r} has {key}={then} and cannot go on with {now}: {_WAYS_OUT}")

@@ -144,14 +144,24 @@ class Experiment:
         return MultiTaskModel(sharing, heads, gradients, self._groups(sharing))
 
     def _groups(self, sharing: Sharing) -> list[tuple[str, ...]]:
-        """Return the tasks whose heads become one matrix product: as many as go together."""
+        """Return the tasks whose heads become one matrix product: as many as go together.
+
+        Not those whose rows stop one by one, nor those that a batch may come without: the optimizer's memory of fused
+        heads is one.
+        """
         whole = {}
         for name, task in self.tasks.items():
             stop = self.recipe.tasks[name].stop
-            if stop is None or stop.per is None:  # rows of one head that stop stay as they are
+            if (stop is None or stop.per is None) and self._is_in_each_batch(task):
                 whole[name] = task
-        groups = together(whole, sharing.feature_key)
-        return [group for group in groups if len(group) > 1]
+        return [group for group in together(whole, sharing.feature_key) if len(group) > 1]
+
+    def _is_in_each_batch(self, task: Task) -> bool:
+        """Return whether a global batch without a label of the task is as good as impossible, as far as is known."""
+        split = self.description.splits["train"]
+        labels = sum(split.counts.get(task.label or "", [])) or split.samples
+        expected = labels / max(split.samples, 1) * self.recipe.trainer.batch_size
+        return labels == split.samples or expected >= _SURE
 
     def only(self, names: Collection[str]) -> Experiment:
         """Return the same with these of its tasks alone."""
@@ -186,6 +196,9 @@ class Experiment:
         trunk = self.recipe.trunk
         with _seeded(self.recipe.seed, "trunk"):  # the same at each call
             return build_trunk(trunk.name, trunk.options, self.shapes)
+
+
+_SURE = 20  # labels in a batch, on average, at which one in 500 million has none
 
 
 @contextmanager

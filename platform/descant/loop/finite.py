@@ -9,55 +9,39 @@ import logging
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
 
 from descant.errors import StoppedTogether
-from descant.loop.objective import TaskLosses
+from descant.loop.attempt import Attempt
 from descant.loop.ranks import Ranks
 from descant.recipe import TrainerSettings
 
 logger = logging.getLogger("descant")
 
 
-class Remembered:
-    """A micro-batch's losses, and which tasks' are finite, on its way to the host since the forward pass."""
-
-    def __init__(self, keys: list[str], losses: TaskLosses) -> None:
-        self.keys, self.losses = keys, losses
-        self._finite_K, self._arrived = losses.finite_K, None
-        if losses.finite_K.is_cuda:
-            self._finite_K = torch.empty_like(losses.finite_K, device="cpu", pin_memory=True)
-            self._finite_K.copy_(losses.finite_K, non_blocking=True)
-            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._arrived.record()
-
-    def finite_K(self) -> Tensor:
-        """Wait for the forward pass, not for what came after it, and return which tasks' losses are finite."""
-        if self._arrived is not None:
-            self._arrived.synchronize()
-        return self._finite_K
-
-
-def broken_tasks(micro_batches: Sequence[Remembered], step: int, tasks: Sequence[str], ranks: Ranks) -> dict[str, str]:
-    """Return the tasks whose losses of a step are not finite on some rank, each with what to say; every rank calls it.
+def broken_tasks(attempt: Attempt, tasks: Sequence[str], spoilers: Sequence[int], ranks: Ranks) -> dict[str, str]:
+    """Return the tasks whose losses or gradients are not finite on some rank, and what to say; every rank calls it.
 
     Asked after the backward pass: by then the device has the losses ready, and nothing waits.
 
     Args:
-        micro_batches: of this rank.
-        step: its number.
+        attempt: this rank's micro-batches.
         tasks: names, in the order of K.
+        spoilers: the places of tasks whose gradients were not finite, as the balancer saw them.
         ranks: who step along.
     """
     broken_K = torch.zeros(len(tasks), dtype=torch.int64)
-    for one in micro_batches:
+    for one in attempt.micro_batches:
         broken_K += ~one.finite_K()
     places = ranks.sum(broken_K).nonzero()[:, 0].tolist()
+    found = {
+        tasks[place]: f"the gradient of the task {tasks[place]!r} was not finite at step {attempt.step}"
+        for place in spoilers
+    }
     if not places:
-        return {}
-    own = {tasks[place]: _told(step, tasks[place], place, micro_batches) for place in places}
+        return found
+    own = {tasks[place]: _told(attempt, tasks[place], place) for place in places}
     gathered = [texts for texts in ranks.gather(own) if isinstance(texts, dict)]
-    return {name: next((texts[name] for texts in gathered if texts[name]), "") for name in own}
+    return found | {name: next((texts[name] for texts in gathered if texts[name]), "") for name in own}
 
 
 class Patience:
@@ -112,17 +96,17 @@ class Patience:
         self._lengths.update(state)
 
 
-def _told(step: int, name: str, place: int, micro_batches: Sequence[Remembered]) -> str:
+def _told(attempt: Attempt, name: str, place: int) -> str:
     """Return what this rank knows of a task's broken losses, empty if nothing."""
-    for one in micro_batches:
+    for one in attempt.micro_batches:
         if bool(one.finite_K()[place]):
             continue
         losses_B = one.losses.per_sample[name]
         broken = (~losses_B.isfinite()).nonzero()[:, 0].tolist()
         if not broken:
-            return f"the sum of the losses of the task {name!r} became infinite at step {step}"
+            return f"the sum of the losses of the task {name!r} became infinite at step {attempt.step}"
         keys = ", ".join(repr(one.keys[row]) for row in broken[:5])
         more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
         value = float(losses_B[broken[0]])
-        return f"the loss of the task {name!r} became {value} at step {step} on the samples {keys}{more}"
+        return f"the loss of the task {name!r} became {value} at step {attempt.step} on the samples {keys}{more}"
     return ""

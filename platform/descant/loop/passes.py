@@ -5,8 +5,8 @@ Shapes: B rows of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
@@ -14,60 +14,14 @@ from torch import Tensor, nn
 
 from descant.cut import Cut
 from descant.data.batch import Batch
-from descant.loop.alignment import gradient_cosines, loss_gradient
+from descant.loop.alignment import gradient_cosines, loss_gradients
+from descant.loop.attempt import Attempt, Known, Remembered
 from descant.loop.balancing import Balancing
 from descant.loop.batch_norm import GlobalBatchNorm
 from descant.loop.experiment import Experiment
-from descant.loop.finite import Remembered
 from descant.loop.objective import Objective, TaskLosses, outputs_of
 from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel, Outputs
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the balancer has decided: a weight of each task, and what its loss was multiplied by before."""
-
-    weights_K: Tensor
-    scales_K: Tensor | None
-
-
-@dataclass
-class Attempt:
-    """One way through a global batch, and what is found out on it.
-
-    Attributes:
-        step: its number.
-        rows: how many samples of the global batch count at all.
-        weights_K: the recipe's weight of each task.
-        counts: how many samples of the global batch teach each task.
-        tasks: whose outputs are computed.
-        compare: tasks whose gradients are compared with the main task's, of the first micro-batch.
-        again: whether the batch was taken before, with more tasks.
-        micro_batches: what is known of each.
-        cosines: of the tasks to compare.
-        couplings: what soft sharing added to the loss.
-        known: what the balancer has decided, if that was before the first micro-batch.
-        reaching: the tasks whose gradients reach what is shared.
-    """
-
-    step: int
-    rows: int
-    weights_K: Tensor
-    counts: Mapping[str, int]
-    tasks: Sequence[str]
-    compare: Sequence[str] = ()
-    again: bool = False
-    micro_batches: list[Remembered] = field(default_factory=list)
-    cosines: dict[str, float] = field(default_factory=dict)
-    couplings: list[Tensor] = field(default_factory=list)
-    known: Known | None = None
-    reaching: list[str] = field(default_factory=list)
-
-    @property
-    def taught(self) -> list[str]:
-        """The tasks that learn of the batch."""
-        return [name for name in self.tasks if self.counts[name]]
 
 
 class Passes:
@@ -106,7 +60,7 @@ class Passes:
         """Add the gradients of a micro-batch, the last one of its step or not."""
         batch, outputs, losses = self._forward(attempt, batch)
         attempt.micro_batches.append(Remembered(batch.keys, losses))  # now: the backward pass is then not waited for
-        means_K, taught = self._means(attempt, losses), self._places(attempt.taught)
+        means_K, taught = self._means(attempt, losses), self.places(attempt.taught)
         coupling = self._coupling(batch.valid, attempt, last)
         known = attempt.known
         scales_K = self.balancing.scales(means_K.detach(), taught) if known is None else known.scales_K
@@ -114,7 +68,7 @@ class Passes:
         if outputs.cut is None:
             decided_K = known.weights_K if known else self.balancing.weights(means_K.detach(), taught, attempt.step)
             weights_K = weights_K * decided_K
-            self._compare(attempt, lambda task, shared: loss_gradient(means_K[self._places([task])[0]], shared))
+            self._compare(attempt, lambda task, shared: loss_gradients(means_K[self.places([task])[0]], shared))
             total = (weights_K * means_K).sum()
             self._backward(total if coupling is None else total + coupling)
         else:
@@ -125,10 +79,11 @@ class Passes:
 
         Gradients of heads are left behind; running statistics and random states are as before.
         """
-        means, gramians, model = [], [], self.model
-        self.model = self.module  # which sums nothing over the ranks
+        taught = self.places(attempt.taught)
+        reads_gradients = self.balancing.reads_gradients and self.balancing.decides(attempt.step, taught)
         devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
-        with self.module.not_tracking(), torch.random.fork_rng(devices):
+        means, gramians = [], []
+        with self.bare(), torch.random.fork_rng(devices), torch.set_grad_enabled(reads_gradients):
             for batch in batches:
                 _, outputs, losses = self._forward(attempt, batch)
                 means_K = self._means(attempt, losses)
@@ -136,23 +91,33 @@ class Passes:
                     outputs.cut.expect_gradients()
                     torch.autograd.backward((attempt.weights_K * means_K).sum())
                     gramians.append(outputs.cut.gramian(list(self.objective.tasks)))
-                    attempt.reaching = [name for name in attempt.taught if name in outputs.cut.tasks]
+                    taught = self.places([name for name in attempt.taught if name in outputs.cut.tasks])
                 means.append(means_K.detach())
-        self.model = model
         means_K, gramian_KK = torch.stack(means).sum(0), torch.stack(gramians).sum(0) if gramians else None
-        scales_K = self.balancing.scales(means_K, self._places(attempt.taught))
+        scales_K = self.balancing.scales(means_K, self.places(attempt.taught))
         if scales_K is not None and gramian_KK is not None:
             gramian_KK = gramian_KK * torch.outer(scales_K, scales_K).to(gramian_KK)
-        reaching = attempt.taught if gramian_KK is None else attempt.reaching
-        weights_K = self.balancing.weights(means_K, self._places(reaching), attempt.step, gramian_KK)
-        return Known(weights_K, scales_K)
+        return Known(self.balancing.weights(means_K, taught, attempt.step, gramian_KK), scales_K)
 
     @torch.no_grad()
     def means(self, attempt: Attempt, batches: Sequence[Batch]) -> Tensor:
         """Return this rank's shares of the tasks' mean losses over a step's batches, as the model is now, (K,)."""
-        with self.module.not_tracking():
+        with self.bare():
             losses = [self._forward(attempt, batch)[2] for batch in batches]
         return torch.stack([self._means(attempt, one) for one in losses]).sum(0)
+
+    @contextmanager
+    def bare(self) -> Iterator[None]:
+        """Have passes go by the bare model, of any tasks, which sums nothing over the ranks.
+
+        Running statistics, which see the batch at another pass, stay as they are.
+        """
+        wrapped, self.model = self.model, self.module
+        try:
+            with self.module.not_tracking():
+                yield
+        finally:
+            self.model = wrapped
 
     def _forward(self, attempt: Attempt, batch: Batch) -> tuple[Batch, Outputs, TaskLosses]:
         """Return the batch on the device, and the outputs and losses of the attempt's tasks."""
@@ -185,27 +150,27 @@ class Passes:
         """Add the gradients of the heads, have the balancer look at those of the features, and go on from there."""
         cut.expect_gradients()
         self._backward((weights_K * means_K).sum())
-        self._compare(attempt, cut.gradient)
+        self._compare(attempt, cut.gradients)
         balance_K = attempt.known.weights_K if attempt.known else self._decided(attempt, cut, means_K.detach())
         also = None if coupling is None else coupling * self._spread
         cut.backward(dict(zip(self.objective.tasks, balance_K.tolist(), strict=True)), also)
 
     def _decided(self, attempt: Attempt, cut: Cut, means_K: Tensor) -> Tensor:
         """Ask the balancer, which looks at the gradients of the only micro-batch."""
-        decides = self.balancing.decides(attempt.step)
+        reaching = self.places([name for name in attempt.taught if name in cut.tasks])
+        decides = self.balancing.decides(attempt.step, reaching)
         gramian_KK = cut.gramian(list(self.objective.tasks)) / self._spread**2 if decides else None
-        reaching = [name for name in attempt.taught if name in cut.tasks]
-        return self.balancing.weights(means_K, self._places(reaching), attempt.step, gramian_KK)
+        return self.balancing.weights(means_K, reaching, attempt.step, gramian_KK)
 
-    def _places(self, tasks: Sequence[str]) -> list[int]:
+    def places(self, tasks: Sequence[str]) -> list[int]:
         """Return the places of tasks in all vectors over tasks."""
         return [place for place, name in enumerate(self.objective.tasks) if name in tasks]
 
-    def _compare(self, attempt: Attempt, gradient: Callable[[str, Sequence[Tensor]], Tensor]) -> None:
-        """Compare the tasks that are asked for; ``gradient`` gives that of a task, of shared parameters, flat."""
+    def _compare(self, attempt: Attempt, gradients: Callable[[str, Sequence[Tensor]], Sequence[Tensor | None]]) -> None:
+        """Compare the tasks that are asked for; ``gradients`` gives those of a task, of shared parameters."""
         if attempt.compare and not attempt.cosines:
             main, shared = attempt.tasks[0], [p for p in self.module.sharing.parameters() if p.requires_grad]
-            attempt.cosines = gradient_cosines(lambda task: gradient(task, shared), main, attempt.compare, self.ranks)
+            attempt.cosines = gradient_cosines(lambda task: gradients(task, shared), main, attempt.compare, self.ranks)
 
     def _coupling(self, valid_B: Tensor, attempt: Attempt, last: bool) -> Tensor | None:
         """Return this rank's part of what soft sharing adds to the loss: of the weights once a step, of rows each."""

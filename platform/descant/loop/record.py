@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from descant.data.order import TrainingOrder
-from descant.loop.conflicts import MOST_PAIRS, Conflicts
+from descant.loop.balancing import Balancing
+from descant.loop.conflicts import picture
 from descant.loop.courses import Decision, part_name
 from descant.loop.details import plain, write_details
 from descant.loop.evaluate import Scores
@@ -86,21 +87,19 @@ class Record:
             self._row("train", name, "loss", loss, round(samples))
         self._flush()
 
-    def balance(self, progress: Progress, epoch: int, weights: Mapping[str, float], found: Conflicts | None) -> None:
-        """Note the balancer's latest weights, and what the gradients that it saw tell of the tasks."""
-        for task, weight in weights.items():
+    def balance(self, balancing: Balancing, draw: bool) -> None:
+        """Note the balancer's latest weights, and what the gradients that it saw tell; ``draw`` their cosines too."""
+        if self._log is None:
+            return
+        for task, weight in balancing.latest_weights.items():
             self._row("train", task, "balance", weight)
+        found = balancing.conflicts()
         if found is None:
             return
-        for task, norm in found.norms.items():
-            self._row("train", task, "feature_gradient_norm", norm)
-        if len(found.cosines) <= MOST_PAIRS:
-            for (one, other), cosine in found.cosines.items():
-                self._row("train", f"{one}, {other}", "cosine", cosine)
-        shares = {"conflict_share": found.conflict_share, "magnitude_similarity": found.magnitude_similarity}
-        self._rows(progress, epoch, shares)
-        if self._log is not None:
-            self._log.picture("balance/cosines of gradients", found.picture)
+        for of, metric, value in found.rows():
+            self._log.row("train", of, metric, value)
+        if draw:
+            self._log.picture("balance/cosines of gradients", picture(found.matrix))
 
     def evaluation(self, step: int, epoch: int, split: str, scores: Scores, best: bool) -> None:
         """Note a split's losses and metrics after ``step`` of ``epoch``, and pictures of what was given back.

@@ -5,8 +5,8 @@ Shapes: B samples of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from descant.data.batch import Batch
 from descant.errors import StoppedTogether
+from descant.loop.attempt import Attempt
 from descant.loop.balancing import Balancing
 from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
@@ -23,7 +24,7 @@ from descant.loop.finite import broken_tasks
 from descant.loop.meter import Meter
 from descant.loop.objective import Objective
 from descant.loop.optimizer import build_optimizer
-from descant.loop.passes import Attempt, Passes
+from descant.loop.passes import Passes
 from descant.loop.pulse import Beat
 from descant.loop.ranks import Ranks
 from descant.loop.rehearsal import rehearse
@@ -109,29 +110,44 @@ class Stepper:
         stopped = {task: [row for row, goes_on in enumerate(each) if not goes_on] for task, each in trains.items()}
         self._stopped_rows = {task: rows for task, rows in stopped.items() if rows}
 
-    def take(self, step: int, whole: Batch, beat: Beat, recipe_weights_K: Tensor, compare: Sequence[str] = ()) -> Taken:
+    def take(
+        self,
+        step: int,
+        seed: int,
+        whole: Batch,
+        beat: Beat,
+        recipe_weights_K: Tensor,
+        compare: Sequence[str] = (),
+    ) -> Taken:
         """Leave the gradients of one global batch in the parameters.
 
-        A task whose loss is not finite spoils them; the batch is then taken again without it.
+        A task whose loss or gradient is not finite spoils them; the batch is then taken again without it.
 
         Args:
             step: its number, for messages.
+            seed: of what is random in the model, on this rank.
             whole: this rank's slice.
             beat: how many samples of the global batch teach each task.
             recipe_weights_K: per task.
             compare: tasks whose gradients are compared with the main task's; of the step's first micro-batch.
         """
         counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
+        before = None if self.balancing.is_static else self.balancing.state_dict()
         attempt = Attempt(step, beat.rows, recipe_weights_K, counts, list(self.tasks), compare)
-        self._take(attempt, whole)
-        broken = broken_tasks(attempt.micro_batches, step, list(counts), self.ranks)
-        if broken:
+        broken: dict[str, str] = {}
+        while attempt.taught or not attempt.again:
+            torch.manual_seed(seed)
+            self._take(attempt, whole)
+            found = broken_tasks(attempt, list(counts), self.balancing.spoilers, self.ranks)
+            if not found:
+                break
+            broken |= found
             self.optimizer.zero_grad()
+            if before is not None:
+                self.balancing.load_state_dict(before)
+            left = [name for name in attempt.tasks if name not in found]
             counts = {name: 0 if name in broken else count for name, count in counts.items()}
-            left = [name for name in self.tasks if name not in broken]
             attempt = Attempt(step, beat.rows, recipe_weights_K, counts, left, again=True)
-            if attempt.taught:
-                self._take(attempt, whole)
         for one in attempt.micro_batches:
             self.meter.add_losses(one.losses)
         for coupling in attempt.couplings:
@@ -141,14 +157,18 @@ class Stepper:
 
     def _take(self, attempt: Attempt, whole: Batch) -> None:
         batches = self._micro_batches(whole)
-        if len(batches) > 1 and self.balancing.reads_step(attempt.step):
+        if len(batches) > 1 and self.balancing.reads_step(attempt.step, self.passes.places(attempt.taught)):
             attempt.known = self.passes.measure(attempt, batches)
             self.optimizer.zero_grad()
-        with self._bare() if attempt.again else nullcontext():
+        with self.passes.bare() if attempt.again else nullcontext():
             for number, batch in enumerate(batches, 1):
                 last = number == len(batches)
                 with nullcontext() if last else self.accelerator.no_sync(self.passes.model):
                     self.passes.take(attempt, batch, last)
+        if attempt.again:  # the bare model sums nothing over the ranks
+            for parameter in self._trainable.values():
+                if parameter.grad is not None:
+                    self.ranks.sum(parameter.grad)
         self._untaught.forget(attempt.taught, bool(attempt.couplings))
 
     def _micro_batches(self, whole: Batch) -> list[Batch]:
@@ -169,32 +189,19 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group.update(options)
 
-    def look_again(self, step: int, whole: Batch, taken: Taken) -> None:
+    def look_again(self, step: int, seed: int, whole: Batch, taken: Taken) -> None:
         """Tell a balancer that wants to know it what the step did to the losses of its batch; after ``update``.
 
-        The caller seeds the model's randomness as for ``take``.
+        Args:
+            step, seed, whole: as ``take`` was given.
+            taken: what it returned.
         """
         if not self.balancing.reads_after(step):
             return
         counts = dict(zip(self.objective.tasks, taken.counts_K, strict=True))
         attempt = Attempt(step, 0, torch.empty(0), counts, taken.taught)
-        wrapped, self.passes.model = self.passes.model, self.module
+        torch.manual_seed(seed)
         self.balancing.after_step(self.passes.means(attempt, self._micro_batches(whole)))
-        self.passes.model = wrapped
-
-    @contextmanager
-    def _bare(self) -> Iterator[None]:
-        """Have passes go by the bare model, as another set of tasks asks for, and sum the ranks' gradients here.
-
-        Running statistics, which have seen the batch, stay as they are.
-        """
-        wrapped, self.passes.model = self.passes.model, self.module
-        with self.module.not_tracking():
-            yield
-        self.passes.model = wrapped
-        for parameter in self._trainable.values():
-            if parameter.grad is not None:
-                self.ranks.sum(parameter.grad)
 
     def _reached(self, tasks: Iterable[str]) -> set[str]:
         """Return the names of the parameters that the gradient of any of the tasks reaches."""

@@ -3,14 +3,19 @@
 1. take this rank's slice of the global batch from the loader
 2. pulse: sum the label counts, and the requests to stop or save, over the ranks
 3. seed the step's randomness (dropout) from (seed, step, rank)
-4. for each micro-batch: inputs → features → outputs → per-sample losses, masked; each task's sum is divided by its
-   label count in the global batch, weighted, and sent back (passes.py); where a task's loss is not finite, again
-   without that task (step.py)
-5. heads of tasks without a label in the global batch lose their gradient; clip; optimizer step
-6. count the step; log, evaluate, keep the best, stop tasks by their rules, write a checkpoint where that is due
+4. with several micro-batches, if the balancer has to know the whole step: all of them once without learning
+5. for each micro-batch: inputs → features → outputs → per-sample losses, masked; each task's sum is divided by its
+   label count in the global batch, weighted, and sent back: at once, or if the balancer reads gradients to the
+   features, and from there when it has decided (passes.py)
+6. where a task's loss or gradient was not finite: all that the balancer learnt is taken back, and the batch taken again
+   without the task (step.py); a task that does so too often is suspended (finite.py)
+7. what serves only tasks without a label in the global batch loses its gradient; clip; optimizer step
+8. if the balancer asks what the step did: the batch's losses once more
+9. count the step; log, evaluate, keep the best, stop tasks by their rules, write a checkpoint where that is due
    (cadence.py, stopping.py)
 
-A task's weight is (recipe's weight in this epoch) × (balancer's weight at this step).
+A task's loss is multiplied by the recipe's weight in this epoch and by its normalisation; the balancer's weight is of
+the whole loss, or of the gradient that goes into what is shared.
 """
 
 from __future__ import annotations
@@ -104,17 +109,16 @@ class Training:
             if beat.stop:
                 raise Interrupted
             due, epoch = self.cadence.after(self.progress), self.progress.epoch
-            torch.manual_seed(step_seed(self.order.seed, self.progress.step, self.ranks.rank))
+            seed = step_seed(self.order.seed, self.progress.step, self.ranks.rank)
             compared = self.stopping.aligned if self.progress.step % PROBE_STEPS == 0 else ()
-            taken = self.stepper.take(self.progress.step, batch, beat, self.weights_K, compared)
+            taken = self.stepper.take(self.progress.step, seed, batch, beat, self.weights_K, compared)
             for name in self.patience.add(taken.broken, taken.taught):
                 self.stopping.suspend(name, epoch)
                 self.record.suspended(name, self.stopping)
                 self.stepper.train_only(self.stopping.active)
             self.stopping.add_alignments(taken.cosines)
             gradient_norm = self.stepper.update(any(taken.counts_K), measure=due.log)
-            torch.manual_seed(step_seed(self.order.seed, self.progress.step, self.ranks.rank))
-            self.stepper.look_again(self.progress.step, batch, taken)
+            self.stepper.look_again(self.progress.step, seed, batch, taken)
             self.meter.add_step(taken.counts_K, self.progress.advance(self.order), wait_s)
             self._after_step(epoch, due, gradient_norm)
         self._test()
@@ -122,8 +126,8 @@ class Training:
     @property
     def _stateful(self) -> dict[str, Any]:
         """What carries something from step to step, beside the model and the progress."""
-        parts = {"optimizer": self.stepper.optimizer, "balance": self.balancing, "stopping": self.stopping}
-        return {**parts, "meter": self.meter, "patience": self.patience}
+        decided = {"balance": self.balancing, "stopping": self.stopping, "patience": self.patience}
+        return {"optimizer": self.stepper.optimizer, "meter": self.meter, **decided}
 
     def _is_done(self) -> bool:
         return self.progress.step >= self.cadence.steps or self.stopping.ended
@@ -153,8 +157,8 @@ class Training:
         if due.log:
             reading = self.meter.read()
             self.stopping.add_losses({**reading.losses, **reading.parts})
-            self.record.balance(self.progress, epoch, self.balancing.latest_weights, self.balancing.conflicts())
             self.record.step(self.progress, epoch, reading, gradient_norm)
+            self.record.balance(self.balancing, draw=due.epoch_ends)
         if not due.save:
             return
         best = None
@@ -226,8 +230,8 @@ class Training:
         self.stepper.check_weights(self.progress.step)
         self.record.count_time(self.progress)
         state = {name: part.state_dict() for name, part in self._stateful.items()}  # every rank: some are sums
+        state["progress"] = self.progress.state_dict(self.order)
         if self.ranks.is_first:
-            state["progress"] = self.progress.state_dict(self.order)
             self.checkpoints.save(self.stepper.module, state, step=self.progress.step, best=best)
         self.ranks.barrier()
         self.pulse.saved()

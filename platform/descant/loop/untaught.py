@@ -49,15 +49,12 @@ class Untaught:
             tasks: that are not taught.
             stopped_rows: by task, the rows of its head that are parts which have stopped.
         """
-        kept: list[tuple[Tensor, Sequence[int], Tensor]] = []
-        for parameter, rows in self._rows_of(tasks, stopped_rows):
-            state = optimizer.state.get(parameter, {}).values()
-            moving = [value for value in state if isinstance(value, Tensor) and value.shape == parameter.shape]
-            kept += [(value, rows, value.detach()[rows].clone()) for value in (parameter, *moving)]
+        left = list(self._rows_of(tasks, stopped_rows))
+        kept = [{name: value[rows].clone() for name, value in _moving(optimizer, one).items()} for one, rows in left]
         yield
-        with torch.no_grad():
-            for value, rows, before in kept:
-                value[rows] = before
+        for (parameter, rows), before in zip(left, kept, strict=True):
+            for name, value in _moving(optimizer, parameter).items():
+                value[rows] = before.get(name, 0.0)  # the optimizer may only now have begun to keep something
 
     def _rows_of(
         self, tasks: Collection[str], stopped_rows: Mapping[str, Sequence[int]]
@@ -69,3 +66,12 @@ class Untaught:
                 yield from ((fused.weight_KOF, rows), (fused.bias_KO, rows))
         for task, stopped in stopped_rows.items():
             yield from ((parameter, stopped) for parameter in self._model.head_rows(task).values())
+
+
+def _moving(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    """Return a parameter and what the optimizer keeps of it, number by number."""
+    state = optimizer.state.get(parameter, {})
+    same = {
+        name: value for name, value in state.items() if isinstance(value, Tensor) and value.shape == parameter.shape
+    }
+    return {"the parameter": parameter.detach(), **same}

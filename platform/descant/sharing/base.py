@@ -24,6 +24,8 @@ class Sharing(nn.Module):
         UserError: a trunk without such a feature, or one that cannot be shared in this way.
     """
 
+    is_own_view = False
+    """Whether the inputs of a ``forward`` are as one task sees them, unlike the others: nothing couples it to them."""
     shapes: dict[str, tuple[int, ...]]
     """The shape of each task's feature, without the batch."""
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from descant.errors import UserError, nearest
+from descant.precision import widened
 from descant.schedules import Schedule, parse_schedule
 from descant.sharing.base import Coupling, MakeTrunk, Shapes, Sharing, sharings
 from descant.sharing.own_trunks import own_trunks, reached, within
@@ -59,7 +60,6 @@ class SoftSharing(Sharing):
         self.shapes = self._tap(inputs)
         self._reached = reached(self._trunk(self.main), inputs)
         self._kept: dict[str, dict[str, Tensor]] = {}
-        self.is_tracking = True
         self._names: dict[Group, list[str]] = {}
         for group in self._groups(list(features)):
             self._check(group)
@@ -71,7 +71,7 @@ class SoftSharing(Sharing):
     def forward(self, inputs: Mapping[str, Tensor], tasks: Collection[str]) -> dict[str, Tensor]:
         """Return each task's feature, of its own trunk."""
         given = {task: self.trunks[task](inputs) for task in tasks}
-        if self.is_tracking:  # of the inputs as they are: the views of single tasks are compared with nothing
+        if not self.is_own_view:
             self._kept = given if self.training and self.of_activations and self.strength else {}
         return {task: features[self.features[task]] for task, features in given.items()}
 
@@ -85,7 +85,7 @@ class SoftSharing(Sharing):
         values = kept if self.of_activations else {task: dict(self.trunks[task].named_parameters()) for task in active}
         terms = []
         for group in groups:
-            compared = [[_wide(values[task][name]) for task in group] for name in self._compared(group)]
+            compared = [[widened(values[task][name]) for task in group] for name in self._compared(group)]
             # Nothing is pulled to what is frozen.
             trained = [same for same in compared if all(value.requires_grad for value in same)]
             terms += [_DISTANCES[self.couple](trained)] if trained else []
@@ -157,11 +157,6 @@ def _schedule(strength: float | Mapping[str, Any]) -> Schedule:
     if any(isinstance(number, (int, float)) and number < 0 for number in given):
         raise UserError(f"sharing.strength is {strength!r}: give numbers from 0, negative ones would push tasks apart")
     return schedule
-
-
-def _wide(value: Tensor) -> Tensor:
-    """Small differences would be lost in half the precision."""
-    return value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
 
 
 # Each takes, by parameter or feature, the tasks' values of it.

@@ -6,7 +6,8 @@ it may happen and when it is taken back are the engine's (loop/stopping.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -35,6 +36,11 @@ class Curves:
     metric: list[float] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
     alignment: list[float] = field(default_factory=list)
+
+
+def measured(values: Sequence[float]) -> list[float]:
+    """Return the entries of a curve that are finite numbers, oldest first."""
+    return [value for value in values if math.isfinite(value)]
 
 
 class StopRule:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from descant.stopping.base import Curves, StopRule, rules
-from descant.stopping.parts import measured, number_from
+from descant.stopping.base import Curves, StopRule, measured, rules
+from descant.stopping.options import number_from
 
 
 @rules.register("generalization_loss")

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from descant.stopping.base import Curves, StopRule, rules
-from descant.stopping.parts import number_from, whole_from
+from descant.stopping.options import number_from, whole_from
 
 
 @rules.register("patience")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import mean
 
-from descant.stopping.base import Curves, StopRule, rules
-from descant.stopping.parts import measured, number_within, whole_from
+from descant.stopping.base import Curves, StopRule, measured, rules
+from descant.stopping.options import number_within, whole_from
 
 
 @rules.register("transfer")

@@ -6,8 +6,8 @@ import math
 from fractions import Fraction
 from statistics import median
 
-from descant.stopping.base import Curves, StopRule, rules
-from descant.stopping.parts import measured, number_from, whole_from
+from descant.stopping.base import Curves, StopRule, measured, rules
+from descant.stopping.options import number_from, whole_from
 
 
 @rules.register("zhang2014")

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from descant.loop.alignment import gradient_cosines, loss_gradient
+from descant.loop.alignment import gradient_cosines, loss_gradients
 from descant.loop.ranks import Ranks
 
 
@@ -21,7 +21,7 @@ def test_cosines_are_those_of_the_gradients_over_all_shared_parameters() -> None
         "part": b[0] * 5,  # (0, 0, 5), no gradient of a
         "nothing": 0 * a[1],
     }
-    found = gradient_cosines(lambda name: loss_gradient(means[name], [a, b]), "main", [*means][1:], Ranks())
+    found = gradient_cosines(lambda name: loss_gradients(means[name], [a, b]), "main", [*means][1:], Ranks())
     expected = {"same": 1.0, "against": -1.0, "elsewhere": 0.0, "part": 0.8, "nothing": math.nan}
     assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
     sum(means.values()).backward()  # type: ignore[union-attr]
