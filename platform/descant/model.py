@@ -53,6 +53,10 @@ class Outputs:
         for tasks in self.stacked:
             yield from tasks
 
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield each task and its output."""
+        yield from ((task, self[task]) for task in self)
+
 
 class MultiTaskModel(nn.Module):
     """Inputs → each task's feature (sharing) → gradient gate → each task's output (head).

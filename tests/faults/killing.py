@@ -23,7 +23,7 @@ import torch.utils.tensorboard  # for all ranks of all attempts
 from descant.loop.checks import check
 from descant.loop.experiment import Experiment
 from descant.loop.ranks import Ranks
-from descant.loop.step import Stepper
+from descant.loop.step import Stepper, Taken
 from descant.loop.worker import work
 from descant.recipe import parse_recipe
 from descant.run.request import RunRequest
@@ -46,9 +46,9 @@ def be_rank(request: RunRequest, attempt: int, rank: int, world: int, store: str
     take, update = Stepper.take, Stepper.update
     seen: list[Any] = []
 
-    def noting_take(self: Stepper, step: int, whole: Any, *rest: Any) -> None:
+    def noting_take(self: Stepper, step: int, seed: int, whole: Any, *rest: Any) -> Taken:
         seen[:] = [step, [key for key, valid in zip(whole.keys, whole.valid.tolist(), strict=True) if valid]]
-        take(self, step, whole, *rest)
+        return take(self, step, seed, whole, *rest)
 
     def noting_update(self: Stepper, *arguments: Any, **named: Any) -> Any:
         norm = update(self, *arguments, **named)

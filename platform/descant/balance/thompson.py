@@ -46,6 +46,7 @@ class Thompson(LossBalancer):
         self._successes_K, self._failures_K = torch.full(
             (2, len(self.tasks)), self._prior, dtype=torch.float64
         ).unbind()
+        self._seen: set[int] = set()
         self._arm: int | None = None
         self._trained = False
         self._metric: float | None = None
@@ -53,6 +54,7 @@ class Thompson(LossBalancer):
     def weights(self, signals: Signals) -> Float[torch.Tensor, P]:
         """Return 1 for the main task, the emphasis for the auxiliary that trains, 0 for the others."""
         assert signals.main is not None, "main first"
+        self._seen.update(signals.places_P.tolist())
         weights_P = torch.ones_like(signals.losses_P)
         numbers_N = auxiliaries(signals)
         if not len(numbers_N):
@@ -65,9 +67,10 @@ class Thompson(LossBalancer):
         return weights_P
 
     def _draw(self, generator: torch.Generator) -> int:
-        """Return the place of which the highest number was drawn, whether the step teaches it or not."""
-        random = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-        return int(random.beta(self._successes_K.numpy(), self._failures_K.numpy()).argmax())
+        """Return the place of which the highest number was drawn, of all that a step has taught so far."""
+        random, places = np.random.default_rng(int(torch.randint(2**62, (), generator=generator))), sorted(self._seen)
+        drawn = random.beta(self._successes_K[places].numpy(), self._failures_K[places].numpy())
+        return places[int(drawn.argmax())]
 
     def after_evaluation(self, epoch: int, metrics: dict[str, float]) -> None:
         """Pay what trained since the last evaluation, by the main task's metric, better when greater; NaN pays none."""
@@ -85,6 +88,7 @@ class Thompson(LossBalancer):
         return {
             "successes": self._successes_K.clone(),
             "failures": self._failures_K.clone(),
+            "seen": sorted(self._seen),
             "arm": self._arm,
             "trained": self._trained,
             "metric": self._metric,
@@ -93,4 +97,5 @@ class Thompson(LossBalancer):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what ``state_dict`` gave."""
         self._successes_K, self._failures_K = state["successes"].clone(), state["failures"].clone()
+        self._seen = set(state["seen"])
         self._arm, self._trained, self._metric = state["arm"], state["trained"], state["metric"]
