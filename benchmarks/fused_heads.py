@@ -24,7 +24,7 @@ from descant.data.description import Field
 from descant.heads import LinearHead
 from descant.heads.fused import FusedHeads
 from descant.loop.objective import Objective
-from descant.model import Outputs
+from descant.outputs import Outputs
 from descant.schedules import Constant
 from descant.tasks import Classification, Task
 

@@ -16,46 +16,9 @@ from descant.cut import Cut
 from descant.heads.base import Head
 from descant.heads.fused import FusedHeads
 from descant.heads.mlp import LinearHead
-from descant.precision import widened
+from descant.outputs import Outputs
 from descant.schedules import Constant, Schedule
 from descant.sharing.base import Sharing
-
-
-class Outputs:
-    """Each task's output, batch first. No ``Mapping``: what wraps models would make one anew, without the rest.
-
-    Args:
-        alone: of the tasks whose heads stand alone.
-        stacked: of fused heads, (B, tasks, …), by their tasks; one task's output is a view of it, made when asked for.
-        cut: where the graph ends, and may go on; None where it goes through.
-    """
-
-    def __init__(
-        self,
-        alone: Mapping[str, Tensor],
-        stacked: Mapping[tuple[str, ...], Tensor] | None = None,
-        cut: Cut | None = None,
-    ) -> None:
-        self.alone, self.stacked, self.cut = dict(alone), dict(stacked or {}), cut
-
-    def __getitem__(self, task: str) -> Tensor:
-        """Return a task's output."""
-        if task in self.alone:
-            return self.alone[task]
-        for tasks, outputs in self.stacked.items():
-            if task in tasks:
-                return outputs[:, tasks.index(task)]
-        raise KeyError(task)
-
-    def __iter__(self) -> Iterator[str]:
-        """Yield the tasks."""
-        yield from self.alone
-        for tasks in self.stacked:
-            yield from tasks
-
-    def items(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield each task and its output."""
-        yield from ((task, self[task]) for task in self)
 
 
 class MultiTaskModel(nn.Module):
@@ -123,7 +86,7 @@ class MultiTaskModel(nn.Module):
             with self.not_tracking(), self._own_view():
                 seen = self.output(name, self.sharing(views[name], [name])[name], ends)
             outputs[name] = torch.stack([outputs[name], seen], 1) if name in pairs else seen
-        return Outputs(_widened(outputs), _widened(stacked), ends)
+        return Outputs(outputs, stacked, ends).widened()
 
     def _stacked(
         self, features: Mapping[str, Tensor], tasks: Collection[str], cut: Cut | None
@@ -224,11 +187,6 @@ class MultiTaskModel(nn.Module):
         """
         factor = self.factors[task]
         return factor, factor == 0.0 and isinstance(self.gradients[task], Constant)
-
-
-def _widened(outputs: Mapping[Any, Tensor]) -> dict[Any, Tensor]:
-    """Return outputs of half precision, as heads give them under autocast, in that of the losses."""
-    return {key: widened(value) for key, value in outputs.items()}
 
 
 def _linear(head: nn.Module) -> LinearHead:

@@ -14,7 +14,7 @@ from descant.loop.batches import BatchMaker
 from descant.loop.experiment import Experiment
 from descant.loop.objective import Objective
 from descant.loop.ranks import Ranks
-from descant.model import Outputs
+from descant.outputs import Outputs
 from descant.recipe import compose, parse_recipe
 from support import check_ranks_and_a_resume, mel_data_set
 

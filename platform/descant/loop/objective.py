@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from descant.data.batch import Batch
 from descant.loop.ranks import Ranks
-from descant.model import Outputs
+from descant.outputs import Outputs
 from descant.schedules import Schedule
 from descant.tasks import Task
 from descant.tasks.fusion import together

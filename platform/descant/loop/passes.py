@@ -21,7 +21,8 @@ from descant.loop.batch_norm import GlobalBatchNorm
 from descant.loop.experiment import Experiment
 from descant.loop.objective import Objective, TaskLosses, outputs_of
 from descant.loop.ranks import Ranks
-from descant.model import MultiTaskModel, Outputs
+from descant.model import MultiTaskModel
+from descant.outputs import Outputs
 
 
 class Passes:

@@ -148,12 +148,16 @@ class Stepper:
             left = [name for name in attempt.tasks if name not in found]
             counts = {name: 0 if name in broken else count for name, count in counts.items()}
             attempt = Attempt(step, beat.rows, recipe_weights_K, counts, left, again=True)
+        self._count(attempt)
+        return Taken(list(counts.values()), attempt.taught, broken, attempt.cosines)
+
+    def _count(self, attempt: Attempt) -> None:
+        """Tell the meter of an attempt that counts."""
         for one in attempt.micro_batches:
             self.meter.add_losses(one.losses)
         for coupling in attempt.couplings:
             self.meter.add_coupling(coupling)
         self._taught = attempt.taught
-        return Taken(list(counts.values()), attempt.taught, broken, attempt.cosines)
 
     def _take(self, attempt: Attempt, whole: Batch) -> None:
         batches = self._micro_batches(whole)

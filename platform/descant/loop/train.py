@@ -126,8 +126,8 @@ class Training:
     @property
     def _stateful(self) -> dict[str, Any]:
         """What carries something from step to step, beside the model and the progress."""
-        decided = {"balance": self.balancing, "stopping": self.stopping, "patience": self.patience}
-        return {"optimizer": self.stepper.optimizer, "meter": self.meter, **decided}
+        decides = {"balance": self.balancing, "stopping": self.stopping, "patience": self.patience}
+        return {"optimizer": self.stepper.optimizer, "meter": self.meter, **decides}
 
     def _is_done(self) -> bool:
         return self.progress.step >= self.cadence.steps or self.stopping.ended
@@ -161,10 +161,7 @@ class Training:
             self.record.balance(self.balancing, draw=due.epoch_ends)
         if not due.save:
             return
-        best = None
-        if due.evaluate:
-            best = self._evaluated(epoch)
-        self._save(best=best)
+        self._save(best=self._evaluated(epoch) if due.evaluate else None)
         if due.epoch_ends and not self._is_done():
             self._begin_epoch()
             self.meter.start_clock()

@@ -20,7 +20,7 @@ from descant.loop.experiment import Experiment
 from descant.loop.objective import Objective
 from descant.loop.ranks import Ranks
 from descant.loop.stopping import Stopping
-from descant.model import Outputs
+from descant.outputs import Outputs
 from descant.recipe import compose, parse_recipe
 from descant.schedules import Constant
 from support import mel_data_set
