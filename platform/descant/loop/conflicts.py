@@ -15,7 +15,9 @@ from torch import Tensor
 
 MOST_PAIRS = 28
 """Pairs of tasks, of 8 tasks, up to which each pair has a row of its own."""
-_CELL = 24  # pixels
+_CELL, _GAP = 40, 6  # pixels
+_MOST_NUMBERS = 12  # tasks up to which cells hold numbers
+_DARK = 0.6  # from which blue needs white figures
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Conflicts:
         cosines: of each pair's gradients, by both names; a gradient of 0 has the cosine 0 with all.
         conflict_share: the share of pairs whose cosine is negative.
         magnitude_similarity: the mean over pairs of 2‖g‖‖h‖/(‖g‖² + ‖h‖²) (Yu et al. 2020): 1 if all are as large.
-        matrix: the cosines, (P, P).
+        matrix: the cosines, (P, P), in the order of ``norms``.
     """
 
     norms: dict[str, float]
@@ -67,14 +69,34 @@ def conflicts(gramian_PP: Tensor, names: Sequence[str]) -> Conflicts | None:
     )
 
 
-def picture(cosines_PP: Tensor) -> np.ndarray:
-    """Return cosines as colours, (height, width, 3) uint8: a cell for each two tasks in the recipe's order.
+def picture(cosines_PP: Tensor, names: Sequence[str]) -> np.ndarray:
+    """Return cosines as colours, (height, width, 3) uint8: a row for each task, with its name and number.
 
-    White is 0, full blue 1, where they pull together, and full red −1, where they pull apart.
+    White is 0, full blue 1, where two tasks pull together, and full red −1, where they pull apart. Of few tasks the
+    cells hold the cosines.
     """
-    values_PP = cosines_PP.numpy()
-    pale = 1.0 - np.abs(values_PP)
-    red, blue = np.where(values_PP < 0, 1.0, pale), np.where(values_PP < 0, pale, 1.0)
-    pixels = (255.0 * np.stack([red, pale, blue], 2)).round().astype(np.uint8)
-    large: np.ndarray = pixels.repeat(_CELL, 0).repeat(_CELL, 1)
-    return large
+    from PIL import Image, ImageDraw, ImageFont
+
+    values_PP, size = cosines_PP.numpy(), len(names)
+    has_numbers = size <= _MOST_NUMBERS
+    cell, font = (_CELL, ImageFont.load_default(12)) if has_numbers else (_CELL // 2, ImageFont.load_default(9))
+    labels = [f"{name} {number}" for number, name in enumerate(names, 1)]
+    left = 2 * _GAP + int(max(font.getlength(label) for label in labels))
+    image = Image.new("RGB", (left + size * cell + _GAP, (size + 1) * cell), "white")
+    draw = ImageDraw.Draw(image)
+    for row in range(size):
+        middle = (row + 1.5) * cell
+        draw.text((left - _GAP, middle), labels[row], "black", font, anchor="rm")
+        draw.text((left + (row + 0.5) * cell, cell / 2), str(row + 1), "black", font, anchor="mm")
+        for column in range(size):
+            value, x = float(values_PP[row, column]), left + column * cell
+            draw.rectangle((x, middle - cell / 2, x + cell, middle + cell / 2), _colour(value), outline="lightgrey")
+            if has_numbers:
+                ink = "white" if value > _DARK else "black"
+                draw.text((x + cell / 2, middle), f"{value:.2f}", ink, font, anchor="mm")
+    return np.asarray(image)
+
+
+def _colour(cosine: float) -> tuple[int, int, int]:
+    pale = round(255 * (1.0 - abs(cosine)))
+    return (255, pale, pale) if cosine < 0 else (pale, pale, 255)

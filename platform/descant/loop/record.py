@@ -99,7 +99,7 @@ class Record:
         for of, metric, value in found.rows():
             self._log.row("train", of, metric, value)
         if draw:
-            self._log.picture("balance/cosines of gradients", picture(found.matrix))
+            self._log.picture("balance/cosines of gradients", picture(found.matrix, list(found.norms)))
 
     def evaluation(self, step: int, epoch: int, split: str, scores: Scores, best: bool) -> None:
         """Note a split's losses and metrics after ``step`` of ``epoch``, and pictures of what was given back.

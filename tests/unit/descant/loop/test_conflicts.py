@@ -25,11 +25,16 @@ def test_norms_cosines_and_shares_are_those_of_the_gradients() -> None:
     norms = list(found.norms.values())
     pairs = [(one, other) for place, one in enumerate(norms) for other in norms[place + 1 :]]
     assert found.magnitude_similarity == pytest.approx(sum(2 * a * b / (a * a + b * b) for a, b in pairs) / 6)
-    drawn = picture(found.matrix)
-    size = drawn.shape[0] // 4
-    corner, apart, zero = drawn[0, size], drawn[0, 2 * size], drawn[0, 3 * size]
-    assert corner.tolist() == [0, 0, 255] and zero.tolist() == [255, 255, 255]
-    assert apart[0] == 255 and apart[1] == apart[2] < 200
+    drawn = picture(found.matrix, TASKS)
+    left, cell = drawn.shape[1] - 4 * 40 - 6, 40
+    near = [
+        drawn[cell + 4, left + place * cell + 4].tolist() for place in range(4)
+    ]  # the first row, beside the figures
+    assert near[0] == near[1] == [0, 0, 255] and near[3] == [255, 255, 255]
+    assert near[2][0] == 255 and near[2][1] == near[2][2] < 200
+    assert (drawn[:, : left - 6] < 100).any(), "names stand at the left"
+    many = picture(torch.eye(40, dtype=torch.float64), [f"task_{place}" for place in range(40)])
+    assert max(many.shape) < 1000
 
 
 def test_one_task_tells_nothing_and_many_have_no_rows_for_each_pair() -> None:
