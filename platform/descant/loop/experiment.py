@@ -161,7 +161,8 @@ class Experiment:
         split = self.description.splits["train"]
         labels = sum(split.counts.get(task.label or "", [])) or split.samples
         expected = labels / max(split.samples, 1) * self.recipe.trainer.batch_size
-        return labels == split.samples or expected >= _SURE
+        is_likely = expected >= _SURE and not self.recipe.data.homogeneous  # else whole batches are of one data set
+        return labels == split.samples or is_likely
 
     def only(self, names: Collection[str]) -> Experiment:
         """Return the same with these of its tasks alone."""
