@@ -124,8 +124,8 @@ class GramianBalancer(Balancer):
 
     needs_angles: ClassVar[bool] = False
     """Whether it goes by the angles to the main task's gradient alone, not by lengths too."""
-    needs = "the Gramian of the gradients"
-    cost = "a Gramian of the gradients at the shared features"
+    needs = "the gradients' Gramian"
+    cost = "little"
 
     def weights(self, signals: Signals) -> Float[torch.Tensor, P]:
         """Return the weight of each task that the step teaches, float64; called once a step, in the order of steps."""

@@ -21,6 +21,7 @@ from descant.loop.rehearsal import rehearse
 from descant.model import MultiTaskModel
 from descant.recipe import parse_recipe
 from descant.run.folder import RunFolder
+from descant.schedules import Constant
 
 logger = logging.getLogger("descant")
 _MOST_LABELS = 20_000
@@ -37,6 +38,7 @@ def check(experiment: Experiment) -> None:
     norms = globalise(model, Ranks())
     for norm in norms:
         norm.valid_B = torch.tensor([True, False])  # as in a batch with a sample that cannot be read
+    _check_gates(experiment)
     _check_parts(experiment, model)
     _check_features(experiment, model)
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -95,7 +97,22 @@ def _check_features(experiment: Experiment, model: MultiTaskModel) -> None:
         )
     if beside:
         names = ", ".join(beside)
-        logger.warning("%s sees no conflict of %s with other tasks: their features are their own", method, names)
+        logger.warning(
+            "%s cannot tell how the gradients of %s lie to those of other tasks, and goes by their lengths alone: no "
+            "other task reads the same feature; have them read one feature of sharing=hard to compare them",
+            method,
+            names,
+        )
+
+
+def _check_gates(experiment: Experiment) -> None:
+    """Refuse stop rules that compare a gradient which never reaches what is shared."""
+    for name, rule in experiment.stop_rules.items():
+        if rule.reads_alignment and experiment.recipe.tasks[name].gradient == Constant(0.0):
+            raise UserError(
+                f"tasks.{name}.stop compares the task's gradient with the main task's, but tasks.{name}.gradient "
+                f"blocks it: let it pass, or take a rule that goes by losses"
+            )
 
 
 def _check_parts(experiment: Experiment, model: MultiTaskModel) -> None:

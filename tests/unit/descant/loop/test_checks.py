@@ -73,3 +73,15 @@ def test_a_balancer_without_what_it_goes_by_is_one_sentence(data: Path, caplog: 
     for wrong in ("every: 0", "momentum: 1.0", "normalise: loud"):
         with pytest.raises(UserError, match=rf"balance\.{wrong.partition(':')[0]} is "):
             checked(data, f"balance={{name: gls, {wrong}}}")
+
+
+def test_gradients_that_cannot_be_compared_are_named(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(
+        UserError, match=r"tasks.reconstruction.stop compares the task's gradient .*\.gradient blocks it"
+    ):
+        checked(data, "tasks.reconstruction={weight: 1, gradient: block, stop: transfer}")
+    with pytest.raises(UserError, match=r"no other task reads that of 'genre': have them read one feature"):
+        checked(data, "tasks.reconstruction.weight=1", "balance=cosine_gating")
+    with caplog.at_level(logging.WARNING, "descant"):
+        checked(data, "tasks.reconstruction.weight=1", "balance=mgda")
+    assert "cannot tell how the gradients of genre, reconstruction lie to those of other tasks" in caplog.text
