@@ -21,6 +21,7 @@ from descant.pack.packing import packer
 from descant.pack.picture import encode_jpeg
 from descant.pack.record import Format, PackedSample, Plan, RawRecord
 from descant.pack.splits import check_share
+from descant.tasks.faces import check_sides_of_eyes
 
 _OUTSIDE = 0.25  # how far a landmark may lie beyond the border, in widths and heights of the picture
 
@@ -122,6 +123,7 @@ def _decode(record: RawRecord, stored: bytes) -> np.ndarray:
     points_P2, extent = np.array(record.labels["landmarks"]), np.array(picture_HWC.shape[1::-1])
     if ((points_P2 < -_OUTSIDE * extent) | (points_P2 > (1 + _OUTSIDE) * extent)).any():
         raise ValueError(f"landmarks lie outside the picture of {extent[0]} × {extent[1]} pixels")
+    check_sides_of_eyes("landmarks", points_P2, (0, 1))
     return picture_HWC
 
 

@@ -17,7 +17,6 @@ from descant.errors import UserError
 from descant.pack.files import StoredFile
 from descant.pack.keys import key_of
 from descant.pack.record import LeftOut
-from descant.tasks.faces import check_sides_of_eyes
 
 FILES = {"train": "training.txt", "test": "testing.txt"}
 CLASSES = {
@@ -105,7 +104,6 @@ def _parse(line: str, prefix: str, files: Mapping[str, StoredFile]) -> Face:
         raise ValueError(f"the landmarks of {path} are not finite")
     if np.linalg.norm(points_P2[0] - points_P2[1]) < _LEAST_EYE_DISTANCE_PIXELS:
         raise ValueError(f"the eyes of {path} coincide")
-    check_sides_of_eyes(f"the face of {path}", points_P2, (0, 1))
     points = tuple(zip(numbers[:5], numbers[5:], strict=True))
     return Face(key_of(path), key_of(path), files[prefix + path], points, _labels(path, codes))
 

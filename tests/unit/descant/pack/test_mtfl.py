@@ -108,7 +108,7 @@ def test_what_is_wrong_with_a_line_or_picture_is_listed_and_the_rest_packed(tmp_
         "training.txt:13": "4 fields", "training.txt:14": "missing", "training.txt:15": "coincide",
         "training.txt:16": "not finite", "training.txt:17": "pose of net/03.jpg is 6", "training.txt:21": "missing",
         "training.txt:22": "no number", "net/torn": "", "net/text": "", "net/04-2": "outside the picture",
-        "training.txt:23": "eyes are swapped",
+        "net/05-2": "eyes are swapped",
     }  # fmt: skip
     assert set(reasons) == set(expected)
     assert {key: reason for key, reason in reasons.items() if expected[key] not in reason} == {}
