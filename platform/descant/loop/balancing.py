@@ -104,7 +104,9 @@ class Balancing:
     def weights(
         self, own_means_K: Tensor, taught: Sequence[int], step: int, own_gramian_KK: Tensor | None = None
     ) -> Tensor:
-        """Return the weight of each task at a step, (K,), 0 for those that it does not teach; every rank calls it.
+        """Return the weight of each task at a step, (K,), of no effect for those that it does not teach.
+
+        Every rank calls it.
 
         Args:
             own_means_K: as for ``scales``.
@@ -112,6 +114,8 @@ class Balancing:
             step: its number.
             own_gramian_KK: this rank's share of the Gramian, for balancers that read it, at steps that decide.
         """
+        if self.is_static:
+            return torch.ones_like(own_means_K)  # nothing is copied to or from the device
         at_P, self.spoilers = torch.tensor(taught, dtype=torch.long), []
         weights_P = self._weights_K[at_P]
         if self.decides(step, taught):
@@ -178,6 +182,7 @@ class Balancing:
         if state["method"] != self.settings.method.name:
             logger.warning("balance=%s begins anew: the run had %s", self.settings.method.name, state["method"])
             return
+        self._latest = None
         self.balancer.load_state_dict(state["balancer"])
         self._weights_K, self._decided = state["weights"].clone(), set(state["decided"])
         self._gramian_KK, self._presence_K = state["gramian"].clone(), state["presence"].clone()
