@@ -174,8 +174,24 @@ def _check_labels(experiment: Experiment) -> None:
                 f"no sample of the validation split has the label {label!r} of {of if name == main else rule}: "
                 f"add labels to it{'' if name == main else ', or take the rule out'}"
             )
+    _name_lone_classes(experiment)
     for task in experiment.tasks.values():
         task.check_labels(_labels(experiment.reader("train")))
+
+
+def _name_lone_classes(experiment: Experiment) -> None:
+    """Name labels of which a split that is scored has one class alone: any constant answer is perfect there."""
+    for split in ("validation", "test"):
+        described = experiment.description.splits.get(split)
+        for name, task in experiment.tasks.items():
+            counts = () if described is None else described.counts.get(task.label or "", ())
+            if len(counts) > 1 and sum(count > 0 for count in counts) == 1:
+                logger.warning(
+                    "all labels %r of the %s split are of one class: what %s is scored there says nothing",
+                    task.label,
+                    split,
+                    name,
+                )
 
 
 def _labels(reader: JoinedReader) -> Iterator[Mapping[str, Any]]:

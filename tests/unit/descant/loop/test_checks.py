@@ -85,3 +85,14 @@ def test_gradients_that_cannot_be_compared_are_named(data: Path, caplog: pytest.
     with caplog.at_level(logging.WARNING, "descant"):
         checked(data, "tasks.reconstruction.weight=1", "balance=mgda")
     assert "cannot tell how the gradients of genre, reconstruction lie to those of other tasks" in caplog.text
+
+
+def test_a_split_of_one_class_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def labels(number: int, genre: int) -> dict[str, Any]:
+        return {"genre": genre, "later": int(number >= 8)}
+
+    data = mel_data_set(tmp_path, train=24, validation=8, test=16, labels=labels)
+    with caplog.at_level(logging.WARNING, "descant"):
+        checked(data, "tasks.later_genre.weight=1")
+    assert "all labels 'later' of the validation split are of one class: what later_genre is scored" in caplog.text
+    assert "test split" not in caplog.text
