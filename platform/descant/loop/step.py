@@ -132,7 +132,7 @@ class Stepper:
             compare: tasks whose gradients are compared with the main task's; of the step's first micro-batch.
         """
         counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
-        before = None if self.balancing.is_static else self.balancing.state_dict()
+        before = None if self.balancing.way.is_static else self.balancing.state_dict()
         attempt = Attempt(step, beat.rows, recipe_weights_K, counts, list(self.tasks), compare)
         broken: dict[str, str] = {}
         while attempt.taught or not attempt.again:
@@ -164,15 +164,17 @@ class Stepper:
         if len(batches) > 1 and self.balancing.reads_step(attempt.step, self.passes.places(attempt.taught)):
             attempt.known = self.passes.measure(attempt, batches)
             self.optimizer.zero_grad()
-        with self.passes.bare() if attempt.again else nullcontext():
+        alone = attempt.again or self.balancing.way.makes_directions
+        with self.passes.bare(tracking=not attempt.again) if alone else nullcontext():
             for number, batch in enumerate(batches, 1):
                 last = number == len(batches)
                 with nullcontext() if last else self.accelerator.no_sync(self.passes.model):
                     self.passes.take(attempt, batch, last)
-        if attempt.again:  # the bare model sums nothing over the ranks
+        if alone:  # the bare model sums nothing over the ranks
             for parameter in self._trainable.values():
                 if parameter.grad is not None:
                     self.ranks.sum(parameter.grad)
+        self.passes.follow(attempt.direction)
         self._untaught.forget(attempt.taught, bool(attempt.couplings))
 
     def _micro_batches(self, whole: Batch) -> list[Batch]:
