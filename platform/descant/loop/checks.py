@@ -52,7 +52,11 @@ def check(experiment: Experiment) -> None:
         )
     if unreached:
         more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
-        logger.warning("no task's gradient reaches %s%s: they stay as they start", ", ".join(unreached[:3]), more)
+        logger.warning(
+            "no task's gradient reaches %s%s: no feature that a task reads is made with them; they stay as they start",
+            ", ".join(unreached[:3]),
+            more,
+        )
     build_optimizer(recipe.optimizer, model.parameters())
 
 
