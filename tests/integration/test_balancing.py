@@ -127,6 +127,7 @@ def test_any_number_of_ranks_gives_what_one_gives(overrides: list[str]) -> None:
         "layer": ["balance={name: of_one_norm, level: parameter, layers: [layers.0]}"],
         **{method: [f"balance={method}"] for method in ("graddrop", "db_mtl")},
         "entries": ["balance={name: graddrop, level: parameter}"],
+        "ahead": ["balance={name: auto_lambda, lr: 0.05}"],
     }
     runs = train_all_on_ranks("genre", {way: [*overrides, *more] for way, more in ways.items()}, (1, 2, 3))
     for way in ways:
@@ -138,10 +139,11 @@ def test_any_number_of_ranks_gives_what_one_gives(overrides: list[str]) -> None:
         assert any(not torch.equal(value, other[name]) for name, value in first.items() if name.startswith("sharing"))
 
 
+OF_LOSSES = ["si", "famo", "auto_lambda"]
 OF_GRADIENTS = ["{name: of_one_norm, level: parameter, normalise: mean}", "graddrop", "db_mtl", "moco"]
 
 
-@pytest.mark.parametrize("balance", ["{name: of_one_norm, normalise: mean}", "si", "famo", *OF_GRADIENTS])
+@pytest.mark.parametrize("balance", ["{name: of_one_norm, normalise: mean}", *OF_LOSSES, *OF_GRADIENTS])
 def test_micro_batches_decide_as_the_whole_step_does(overrides: list[str], balance: str) -> None:
     settings = [*overrides, f"balance={balance}"]
     whole = train("genre", [*settings, "run.name=whole"]).folder

@@ -1,6 +1,7 @@
 """Balancing the tasks' losses and gradients."""
 
 from descant.balance.aligned_mtl import AlignedMtl
+from descant.balance.auto_lambda import AutoLambda
 from descant.balance.base import (
     Balancer,
     Direction,
@@ -47,6 +48,7 @@ from descant.balance.upgrad import UpGrad
 
 __all__ = [
     "AlignedMtl",
+    "AutoLambda",
     "Balancer",
     "CaGrad",
     "ConFig",

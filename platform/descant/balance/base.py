@@ -77,6 +77,8 @@ class Balancer:
     reads_after: ClassVar[bool] = False
     """Whether ``after_step`` wants the losses of the same batch after the optimizer's step: one more forward pass."""
 
+    looks_ahead: ClassVar[bool] = False
+    """Whether ``after_look`` wants what a step that is tried does to the main task's loss on held-out samples."""
     needs_scores: ClassVar[bool] = False
     """Whether each task's first metric has to be from 0 to 1, and better when greater."""
     positive: ClassVar[bool] = False
@@ -91,6 +93,14 @@ class Balancer:
 
     def after_step(self, before: Signals, losses_P: Float[torch.Tensor, P]) -> None:
         """Learn what the step did to the losses of its own batch; only where ``reads_after`` is set."""
+
+    def after_look(self, signals: Signals, slopes_P: Float[torch.Tensor, P]) -> None:
+        """Learn how the main task's held-out loss changes with each task's weight; only where ``looks_ahead`` is set.
+
+        Args:
+            signals: of the step, at which the balancer has decided.
+            slopes_P: ∂ℓ/∂w, of the weights it gave; 0 for tasks that the tried step did not learn.
+        """
 
     def after_evaluation(self, epoch: int, metrics: dict[str, float]) -> None:
         """Learn each task's first metric on the validation split, by name.

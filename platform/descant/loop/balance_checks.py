@@ -58,6 +58,8 @@ def _check_keys(balancer: Balancer, balance: BalanceSettings) -> None:
                 raise UserError(
                     f"{method} makes the direction of each step anew, of all that is shared: take balance.{key} out"
                 )
+    if balancer.looks_ahead and balance.normalise is not None:
+        raise UserError(f"{method} tries steps on the losses as they are: take balance.normalise out")
     if balancer.log_losses and balance.normalise not in (None, "log"):
         raise UserError(f"{method} is of the losses' logarithms: take balance.normalise out")
 

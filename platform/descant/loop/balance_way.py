@@ -44,6 +44,11 @@ class BalanceWay:
         return self.level is not None
 
     @property
+    def weighs_gradients(self) -> bool:
+        """Whether the balancer gives what multiplies the tasks' gradients, having looked at them."""
+        return self.reads_gradients and not self.makes_directions
+
+    @property
     def reads_losses(self) -> bool:
         """Whether the balancer looks at the tasks' losses."""
         return not isinstance(self.balancer, LossBalancer) or self.balancer.reads_losses

@@ -65,8 +65,7 @@ class Passes:
         batch, outputs, losses = self._forward(attempt, batch)
         attempt.micro_batches.append(Remembered(batch.keys, losses))  # now: the backward pass is then not waited for
         means_K = self._means(attempt, losses)
-        taught = self.places(attempt.taught)
-        coupling = self._coupling(batch.valid, attempt, last)
+        taught, coupling = self.places(attempt.taught), self._coupling(batch.valid, attempt, last)
         known = attempt.known
         scales_K = self.balancing.scales(means_K.detach(), taught) if known is None else known.scales_K
         weights_K = attempt.weights_K if scales_K is None else attempt.weights_K * scales_K
@@ -87,8 +86,7 @@ class Passes:
         Gradients of heads are left behind; running statistics and random states are as before.
         """
         balancing, taught = self.balancing, self.places(attempt.taught)
-        reads_gradients = balancing.way.reads_gradients and balancing.decides(attempt.step, taught)
-        reads_gradients = reads_gradients and not balancing.way.makes_directions
+        reads_gradients = balancing.way.weighs_gradients and balancing.decides(attempt.step, taught)
         look = self._look(attempt, reads_gradients, keep=True)
         devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
         with self.bare(), torch.random.fork_rng(devices), torch.set_grad_enabled(reads_gradients):
@@ -105,12 +103,15 @@ class Passes:
         factors_K = torch.ones_like(look.means_K) if scales_K is None else scales_K
         return Known(scales_K, self._decided(attempt, look, factors_K))
 
+    def own_means(self, attempt: Attempt, batch: Batch) -> Tensor:
+        """Return this rank's shares of the tasks' mean losses over a micro-batch, (K,), with their graph."""
+        return self._means(attempt, self._forward(attempt, batch)[2])
+
     @torch.no_grad()
     def means(self, attempt: Attempt, batches: Sequence[Batch]) -> Tensor:
         """Return this rank's shares of the tasks' mean losses over a step's batches, as the model is now, (K,)."""
         with self.bare():
-            losses = [self._forward(attempt, batch)[2] for batch in batches]
-        return torch.stack([self._means(attempt, one) for one in losses]).sum(0)
+            return torch.stack([self.own_means(attempt, batch) for batch in batches]).sum(0)
 
     @contextmanager
     def bare(self, *, tracking: bool = False) -> Iterator[None]:
