@@ -16,7 +16,8 @@ from descant.jacobian import Rows
 from descant.loop.ranks import Ranks
 from descant.precision import widened
 
-_COLUMNS = 1 << 20  # of gradients that ranks sum, and that are multiplied, at once
+_SUMMED = 1 << 20  # columns that ranks sum at once
+_MULTIPLIED = {"cpu": 1 << 13, "cuda": 1 << 20}  # columns that are multiplied at once: what a cache holds; fewer calls
 
 
 def shared_parameters(sharing: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Parameter]:
@@ -70,7 +71,7 @@ class SharedGradients:
     def gramian(self) -> Tensor:
         """Return this rank's share of the Gramian of the sums over all ranks, (K, K) float64."""
         for rows in self._held.values():
-            self._multiply(rows.flatten(1))
+            self._multiply_own(rows.flatten(1))
         self._multiply_waiting()
         return self._gramian_KK
 
@@ -82,26 +83,33 @@ class SharedGradients:
         return self._held
 
     def _take(self, parameter: Tensor, rows: Rows) -> None:
-        stacked = torch.stack([parameter.new_zeros(parameter.shape) if row is None else row for row in rows])
-        name = self._names[id(parameter)]
+        known = [parameter.new_zeros(parameter.shape) if row is None else row for row in rows]
         if self._keep:
+            name, stacked = self._names[id(parameter)], torch.stack(known)
             self._held[name] = self._held[name] + stacked if name in self._held else stacked
-            return
-        self._waiting.append(stacked.flatten(1))
-        if sum(one.shape[1] for one in self._waiting) >= _COLUMNS:
-            self._multiply_waiting()
+        elif self._ranks.world_size == 1:
+            self._multiply([row.reshape(-1) for row in known], 0, parameter.numel())
+        else:
+            self._waiting.append(torch.stack(known).flatten(1))
+            if sum(one.shape[1] for one in self._waiting) >= _SUMMED:
+                self._multiply_waiting()
 
     def _multiply_waiting(self) -> None:
         if self._waiting:
-            self._multiply(
-                self._ranks.sum(self._waiting[0] if len(self._waiting) == 1 else torch.cat(self._waiting, 1))
-            )
+            rows_KN = self._waiting[0] if len(self._waiting) == 1 else torch.cat(self._waiting, 1)
+            self._multiply_own(self._ranks.sum(rows_KN))
             self._waiting = []
 
-    def _multiply(self, rows_KN: Tensor) -> None:
+    def _multiply_own(self, rows_KN: Tensor) -> None:
         """Add the inner products of this rank's share of the columns of what all ranks have."""
         rank, size, columns = self._ranks.rank, self._ranks.world_size, rows_KN.shape[1]
-        begin, end = columns * rank // size, columns * (rank + 1) // size
-        for start in range(begin, end, _COLUMNS):
-            part = widened(rows_KN[:, start : min(start + _COLUMNS, end)])
+        self._multiply(rows_KN, columns * rank // size, columns * (rank + 1) // size)
+
+    def _multiply(self, rows: Tensor | Sequence[Tensor], begin: int, end: int) -> None:
+        """Add the inner products of some columns, K rows of them."""
+        width = _MULTIPLIED.get(rows[0].device.type, _SUMMED)
+        for start in range(begin, end, width):
+            columns = slice(start, min(start + width, end))
+            part = rows[:, columns] if isinstance(rows, Tensor) else torch.stack([row[columns] for row in rows])
+            part = widened(part)
             self._gramian_KK += (part @ part.T).to(self._gramian_KK)

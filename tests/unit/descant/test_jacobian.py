@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -118,3 +119,19 @@ def test_several_ends_of_one_graph_add_up() -> None:
     )
     expected = torch.autograd.grad([inner, outer], first.weight, ends)[0]
     torch.testing.assert_close(found[id(first.weight)], expected)
+
+
+def test_one_parameters_gradients_are_let_go_of_before_the_next_ones_are_made() -> None:
+    net = nn.Sequential(*(nn.Linear(6, 6) for _ in range(5)))
+    output = net(torch.randn(4, 6))
+    alive: list[weakref.ref[Tensor]] = []
+    most = 0
+
+    def visit(parameter: Tensor, rows: Any) -> None:
+        nonlocal most
+        if parameter.ndim == 2:
+            alive.extend(weakref.ref(row) for row in rows)
+            most = max(most, sum(each() is not None for each in alive))
+
+    visit_gradients([(output, [torch.randn_like(output) for _ in range(PASSES)])], list(net.parameters()), visit)
+    assert len(alive) == 5 * PASSES and most == PASSES
