@@ -46,11 +46,16 @@ def visit_gradients(
             continue
         for row, inputs in enumerate(found):
             if any(gradient is not None for gradient in inputs):
-                given = node(*inputs)  # type: ignore[operator]
+                given = _call(node, inputs)
                 for (following, place), gradient in zip(
                     node.next_functions, given if isinstance(given, tuple) else (given,), strict=True
                 ):
                     _add(waiting, following, place, row, gradient)
+
+
+def _call(node: Node, inputs: Sequence[Tensor | None]) -> object:
+    """Return what a node makes of gradients; those of functions that are written in Python are called by name."""
+    return node(*inputs) if callable(node) else node.apply(*inputs)  # type: ignore[attr-defined]
 
 
 def _add(

@@ -33,6 +33,30 @@ class Awkward(nn.Module):
         return second.expand(3, *second.shape).sum(0)
 
 
+class Doubling(torch.autograd.Function):
+    """A function written in Python."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return 2 * gradient
+
+
+class OfPython(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        doubled: Tensor = Doubling.apply(super().forward(x))
+        return doubled
+
+
+def compiled() -> nn.Module:
+    net = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 4))
+    net.compile(backend="aot_eager")  # the graph of compiled programs, without a compiler of the machine
+    return net
+
+
 def masked_norm() -> nn.Module:
     net = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 3))
     for norm in globalise(net, Ranks()):
@@ -47,6 +71,8 @@ def resnet() -> nn.Module:
 
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "awkward": (Awkward, (8, 5)),
+    "of Python": (lambda: OfPython(5, 4), (3, 5)),
+    "compiled": (compiled, (3, 5)),
     "masked norm": (masked_norm, (8, 5)),
     "lstm": (lambda: nn.LSTM(5, 6, 2, batch_first=True, bidirectional=True), (3, 7, 5)),
     "transformer": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (2, 4, 8)),
