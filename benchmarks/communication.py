@@ -10,10 +10,12 @@ on the wire; in a network namespace of its own nothing else is in that count:
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -30,7 +32,7 @@ from scaling_model import Network, Part, Plan, amount, step_parts, table
 from torch import Tensor, nn
 
 RANKS = (1, 2, 3)
-STEPS = (6, 14)
+STEPS = (4, 8)
 RECIPE = "face_landmarks_auxiliary"
 BATCH, MICRO_BATCH = 16, 4
 CASES: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]] = {
@@ -41,9 +43,10 @@ CASES: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]] = {
     "hard, losses, normalised": (("balance={name: dwa, normalise: mean}",), {"level": "losses", "normalise": True}),
     "hard, representation": (("balance=mgda",), {"level": "representation"}),
     "hard, representation, every 4": (("balance={name: mgda, every: 4}",), {"level": "representation", "every": 4}),
-    "hard, batch norm": (("trunk=resnet18",), {}),
+    "hard, pairs of views": (("tasks.contrastive={projection: 16}",), {"tasks": 6, "passes": 2, "pairs": 16}),
+    "hard, batch norm": (("trunk=test_resnet",), {}),
     "hard, batch norm, micro-batches": (
-        ("trunk=resnet18", f"trainer.micro_batch={MICRO_BATCH}"),
+        ("trunk=test_resnet", f"trainer.micro_batch={MICRO_BATCH}"),
         {"micro_batches": ...},
     ),
 }
@@ -119,7 +122,7 @@ def plan_of(case: str, ranks: int) -> Plan:
     given = dict(CASES[case][1])
     if "micro_batches" in given:
         given["micro_batches"] = math.ceil(math.ceil(BATCH / ranks) / MICRO_BATCH)
-    return Plan(tasks=5, **given)
+    return Plan(**{"tasks": 5, "rows": ranks * math.ceil(BATCH / ranks), **given})
 
 
 def parts_of(case: str, network: Network, ranks: int) -> dict[str, Part]:
@@ -137,13 +140,16 @@ def expectation(network: Network, plan: Plan, ranks: int) -> dict[str, float]:
 
 def measure(data: str, folder: Path) -> tuple[dict[int, dict[str, tuple[dict[str, float], float]]], dict[str, Network]]:
     """Return what a step sends by ranks and case: payload by kind, and bytes on the wire; and each case's network."""
-    requests: dict[str, list[str]] = {}
+    requests: dict[int, list[dict[str, Any]]] = {size: [] for size in RANKS}
     networks: dict[str, Network] = {}
-    for size in RANKS:
-        for case, (overrides, _) in CASES.items():
-            for steps in STEPS:
-                request, networks[case] = prepared(data, folder / f"{size}", f"{len(requests)}", steps, overrides)
-                requests.setdefault(f"{size}", []).append(request)
+    for number, (case, (overrides, _)) in enumerate(CASES.items()):
+        for steps in STEPS:
+            run = folder / f"{number}-{steps}"
+            request, networks[case] = prepared(data, run, steps, overrides)
+            for size in RANKS:
+                own = folder / f"{size}" / run.name
+                shutil.copytree(request["folder"], own)
+                requests[size].append({**request, "folder": str(own)})
     (folder / "requests.json").write_text(json.dumps(requests))
     multiprocessing.get_context("forkserver").set_forkserver_preload(["torch", "timm", "descant.loop.worker"])
     torch.multiprocessing.start_processes(work_all, (str(folder),), nprocs=max(RANKS), start_method="forkserver")
@@ -160,13 +166,19 @@ def measure(data: str, folder: Path) -> tuple[dict[int, dict[str, tuple[dict[str
 _ALL = ("int64", "float64", "float32", "broadcast")
 
 
-def prepared(data: str, folder: Path, name: str, steps: int, overrides: Sequence[str]) -> tuple[str, Network]:
-    """Return a request as JSON, and the sizes of its network."""
+def prepared(data: str, folder: Path, steps: int, overrides: Sequence[str]) -> tuple[dict[str, Any], Network]:
+    """Return a request, and the sizes of its network."""
     from descant.launch.prepare import prepare
     from descant.loop.experiment import Experiment
     from descant.loop.rehearsal import rehearse
 
-    fixed = [f"data={data}", "run=inline", f"run.dir={folder}", f"run.name={name}", f"trainer.batch_size={BATCH}"]
+    fixed = [
+        f"data={data}",
+        "run=inline",
+        f"run.dir={folder.parent}",
+        f"run.name={folder.name}",
+        f"trainer.batch_size={BATCH}",
+    ]
     quiet = [
         f"trainer.steps={steps}",
         "trainer.log_steps=1000",
@@ -184,7 +196,7 @@ def prepared(data: str, folder: Path, name: str, steps: int, overrides: Sequence
         for module in (model, model.sharing)
     )
     held = sum(buffer.nbytes for buffer in model.buffers())
-    return launch.request.to_json(), Network(
+    return dataclasses.asdict(launch.request), Network(
         trained, shared, len(norms), sum(norm.num_features for norm in norms), held
     )
 
@@ -219,7 +231,7 @@ def work_all(rank: int, folder: str) -> None:
             dist.barrier()
             CountingGroup.counts.clear()
             before_bytes = loopback_bytes()
-            work(RunRequest.from_json(request), Ranks(rank, size, rank, size), lambda: False)
+            work(RunRequest(**request), Ranks(rank, size, rank, size), lambda: False)
             dist.barrier()
             counted.append({**CountingGroup.counts, "wire": loopback_bytes() - before_bytes})
         if rank == 0:

@@ -61,6 +61,8 @@ class Plan:
         normalise: whether losses are normalised before they are balanced.
         micro_batches: of one step.
         passes: of one micro-batch in training: one, and one for each task with a view of its own.
+        pairs: numbers that a task over pairs of views makes of a view; 0 without such a task.
+        rows: of the global batch, those that only fill it up counted; asked of such a task alone.
     """
 
     tasks: int
@@ -69,6 +71,8 @@ class Plan:
     normalise: bool = False
     micro_batches: int = 1
     passes: int = 1
+    pairs: int = 0
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def step_parts(network: Network, plan: Plan) -> dict[str, Part]:
         parts["normalisation"] = Part(
             4 * network.norms * times, FLOAT * (4 * network.channels + 2 * network.norms) * times
         )
+    if plan.pairs:  # which rows count; two views of each, and their gradients
+        parts["pairs"] = Part(3 * plan.micro_batches, FLOAT * plan.rows * (1 + 4 * plan.pairs))
     if network.buffer_bytes:
         parts["buffers"] = Part(1, network.buffer_bytes, is_sum=False)
     if plan.level == "parameter":

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from descant.watch import Overview
 from descant_cluster.gauges import GAUGES, LOST
 from faults.running import PATIENCE_S, TrainingProcess
 from support import mel_data_set
@@ -75,7 +76,7 @@ def node() -> Iterator[Node]:
     ray.init(
         address="local",
         num_cpus=3,
-        include_dashboard=False,
+        include_dashboard=True,
         object_store_memory=100 * 2**20,
         log_to_driver=False,
         configure_logging=False,
@@ -114,8 +115,11 @@ def test_a_run_is_watched(node: Node, tmp_path: Path, monkeypatch: pytest.Monkey
         assert lost[f"ray_{LOST}_total"][0][0]["run"] == "run"
         node.wait_for("ray_descant_restarts", least=1)
         read = node.wait_for("ray_node_mem_used")
+        (state,) = Overview(tmp_path / "runs").look()
+        assert (state.status, state.workers, state.restarts) == ("running", 2, 1)
         training.process.send_signal(signal.SIGINT)
         assert training.wait() == 130, training.output.read_text()
+    assert re.search(r"^Ray's dashboard: http://127\.0\.0\.1:\d+$", training.output.read_text(), re.MULTILINE)
     assert {f"ray_{name}" for name in GAUGES} <= set(read)
     numbers = {(labels["task"], labels["split"], labels["metric"]) for labels, _ in read["ray_descant_number"]}
     assert {("genre", "train", "loss"), ("genre", "validation", "accuracy"), ("", "train", "steps")} <= numbers
