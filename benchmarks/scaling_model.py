@@ -23,7 +23,6 @@ GPUS = (8, 64, 1024)
 TASKS = 5
 SIZES = Path(__file__).with_name("network_sizes.json")
 INDEX_BYTES = 30  # of a sample with a key of ten characters and two members
-COPIES = 3  # checkpoints that a run folder holds: the last two and the best
 
 
 @dataclass(frozen=True)
@@ -220,17 +219,8 @@ def storage_table(samples: int = 10_000_000, sample_bytes: int = 100_000, gpus_p
     for ranks in GPUS:
         hosts = ranks // gpus_per_host
         fetched = hosts * samples * sample_bytes
-        step = amount(32 * ranks * sample_bytes)
-        rows.append(
-            [
-                f"{ranks:,}",
-                f"{hosts:,}",
-                step,
-                amount(samples * sample_bytes),
-                amount(fetched),
-                amount(INDEX_BYTES * samples),
-            ]
-        )
+        bytes_there = (32 * ranks * sample_bytes, samples * sample_bytes, fetched, INDEX_BYTES * samples)
+        rows.append([f"{ranks:,}", f"{hosts:,}", *map(amount, bytes_there)])
     return table(
         ["GPUs", "hosts", "read at a step", "cached by a host", "fetched by all hosts", "index of a host"], rows
     )

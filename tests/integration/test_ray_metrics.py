@@ -73,6 +73,8 @@ def node() -> Iterator[Node]:
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
+    environment = pytest.MonkeyPatch()
+    environment.setenv("RAY_AUTH_MODE", "disabled")  # for those that join, too
     ray.init(
         address="local",
         num_cpus=3,
@@ -85,6 +87,7 @@ def node() -> Iterator[Node]:
     )
     yield Node(ray.get_runtime_context().gcs_address, f"http://127.0.0.1:{port}/metrics")
     ray.shutdown()
+    environment.undo()
 
 
 def workers() -> list[psutil.Process]:
