@@ -82,11 +82,14 @@ def run_folders(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
     """Yield the run folders at and under a folder; one within another is not looked for."""
     if (folder / "recipe.yaml").is_file():
         yield folder
-    elif depth:
+        return
+    try:
         with os.scandir(folder) as entries:
             inner = [Path(entry) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-        for one in inner:
-            yield from run_folders(one, depth - 1)
+    except (FileNotFoundError, PermissionError):
+        return  # it has gone meanwhile, or is none of ours
+    for one in inner if depth else ():
+        yield from run_folders(one, depth - 1)
 
 
 class RunWatch:

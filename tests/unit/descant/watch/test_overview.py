@@ -85,6 +85,17 @@ def test_runs_come_and_go(run: Path, tmp_path: Path) -> None:
     assert [state.folder.name for state in overview.look()] == ["other"]
 
 
+def test_a_folder_that_goes_while_it_is_looked_at_is_left_out(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "run").mkdir(parents=True)
+        (tmp_path / name / "run" / "recipe.yaml").write_text("")
+    found = run_folders(tmp_path)
+    first = next(found)
+    (other,) = {tmp_path / "one", tmp_path / "two"} - {first.parent}
+    shutil.rmtree(other)
+    assert list(found) == []
+
+
 def test_a_run_that_was_claimed_and_no_more_is_shown(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "recipe.yaml").write_text("tasks: {genre: {role: main}}\n")
