@@ -65,6 +65,7 @@ class MultiTaskModel(nn.Module):
         views: Mapping[str, Mapping[str, Tensor]] | None = None,
         pairs: Collection[str] = (),
         cut: bool = False,
+        fuse: bool = True,
     ) -> Outputs:
         """Return the output of each of ``tasks`` (all by default), batch first.
 
@@ -74,14 +75,17 @@ class MultiTaskModel(nn.Module):
             views: by task, the inputs as it sees them.
             pairs: of the tasks with views, those that are given both outputs side by side, (B, 2, …).
             cut: end the graph of the outputs at the features, and give the ``Cut``.
+            fuse: compute the heads that are one matrix product as one.
         """
         ends = Cut() if cut else None
         wanted = self.tasks if tasks is None else list(tasks)
         views = views or {}
         plain = [name for name in wanted if name not in views or name in pairs]
         features = self.sharing(inputs, plain) if plain else {}
-        outputs = {name: self.output(name, features[name], ends) for name in plain if name not in self._group}
-        stacked = self._stacked(features, plain, ends)
+        outputs = {
+            name: self.output(name, features[name], ends) for name in plain if not fuse or name not in self._group
+        }
+        stacked = self._stacked(features, plain, ends) if fuse else {}
         for name in views:
             with self.not_tracking(), self._own_view():
                 seen = self.output(name, self.sharing(views[name], [name])[name], ends)

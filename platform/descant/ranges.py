@@ -24,10 +24,13 @@ class Ranges:
             raise self._error(name, option, value, f"a whole number{self.of} from {least}")
         return value
 
-    def number_from(self, name: str, option: str, value: float, least: float) -> float:
-        """Return a finite number that is not below ``least``."""
-        if not least <= value < math.inf:
-            raise self._error(name, option, value, f"a finite number from {least:g}")
+    def number_from(self, name: str, option: str, value: float, least: float, below: float = math.inf) -> float:
+        """Return a number that is not below ``least``, but below another, or finite."""
+        if not least <= value < below:
+            allowed = (
+                f"a finite number from {least:g}" if below == math.inf else f"a number from {least:g} up to {below:g}"
+            )
+            raise self._error(name, option, value, allowed)
         return float(value)
 
     def number_above(self, name: str, option: str, value: float, bound: float) -> float:

@@ -14,7 +14,7 @@ from support import last_weights, mel_data_set, train_all_on_ranks, train_with_a
 PLUGIN = """
 import torch
 from descant import Classification, register_task
-from descant.balance import GramianBalancer, balancers
+from descant.balance import Direction, GradientBalancer, GramianBalancer, balancers
 
 @register_task("digit_0")
 class DigitZero(Classification):
@@ -36,6 +36,20 @@ class PlainSum(GramianBalancer):
     def weights(self, signals):
         assert len(signals.gramian) == len(signals.losses_P) == len(signals.places_P)
         return torch.ones_like(signals.losses_P)
+
+
+@balancers.register("plain_direction")
+class PlainDirection(GradientBalancer):
+    \"\"\"As without it.\"\"\"
+
+    levels = ("representation", "parameter")
+
+    def direction(self, signals, gradients):
+        assert signals.gramian.diag().isfinite().all()
+        return Direction({name: rows.sum(0) for name, rows in gradients.items()}, torch.ones_like(signals.losses_P))
+
+    def masks(self, signals, sums):
+        return [torch.ones_like(each) for each in sums], torch.ones_like(signals.losses_P)
 
 
 @balancers.register("of_one_norm")
@@ -91,7 +105,15 @@ def close(ours: Path, theirs: Path) -> None:
 def test_weights_of_one_are_the_plain_sum(tmp_path: Path, overrides: list[str], sharing: str) -> None:
     common = [*overrides, f"sharing={sharing}"]
     plain = train("genre", [*common, "run.name=plain"]).folder
-    close(train("genre", [*common, "run.name=cut", "balance=plain_sum"]).folder, plain)
+    ways = [
+        "plain_sum",
+        *(
+            f"{{name: plain_{what}, level: {level}}}"
+            for what, level in (("sum", "parameter"), ("direction", "parameter"), ("direction", "representation"))
+        ),
+    ]
+    for number, way in enumerate(ways):
+        close(train("genre", [*common, f"run.name=cut_{number}", f"balance={way}"]).folder, plain)
 
 
 def test_any_number_of_ranks_gives_what_one_gives(overrides: list[str]) -> None:
@@ -101,37 +123,52 @@ def test_any_number_of_ranks_gives_what_one_gives(overrides: list[str]) -> None:
         "log": ["balance={name: of_one_norm, normalise: log}"],
         "mean": ["balance={name: of_one_norm, normalise: mean}"],
         "after": ["balance=famo"],
+        "parameters": ["balance={name: of_one_norm, level: parameter, momentum: 0.5}"],
+        "layer": ["balance={name: of_one_norm, level: parameter, layers: [layers.0]}"],
+        **{method: [f"balance={method}"] for method in ("graddrop", "db_mtl")},
+        "entries": ["balance={name: graddrop, level: parameter}"],
+        "ahead": ["balance={name: auto_lambda, lr: 0.05}"],
     }
     runs = train_all_on_ranks("genre", {way: [*overrides, *more] for way, more in ways.items()}, (1, 2, 3))
     for way in ways:
         for size in (2, 3):
             close(runs[way][size], runs[way][1])
     first = last_weights(runs["each"][1])
-    for way in ("seldom", "log", "mean", "after"):
+    for way in ways.keys() - {"each"}:
         other = last_weights(runs[way][1])
         assert any(not torch.equal(value, other[name]) for name, value in first.items() if name.startswith("sharing"))
 
 
-@pytest.mark.parametrize("balance", ["{name: of_one_norm, normalise: mean}", "si", "famo"])
+OF_LOSSES = ["si", "famo", "auto_lambda"]
+OF_GRADIENTS = ["{name: of_one_norm, level: parameter, normalise: mean}", "graddrop", "db_mtl", "moco"]
+
+
+@pytest.mark.parametrize("balance", ["{name: of_one_norm, normalise: mean}", *OF_LOSSES, *OF_GRADIENTS])
 def test_micro_batches_decide_as_the_whole_step_does(overrides: list[str], balance: str) -> None:
     settings = [*overrides, f"balance={balance}"]
     whole = train("genre", [*settings, "run.name=whole"]).folder
     close(train("genre", [*settings, "run.name=cut", "trainer.micro_batch=3"]).folder, whole)
 
 
-def test_a_run_that_goes_on_ends_as_if_it_had_not_been_stopped(overrides: list[str]) -> None:
-    settings = [*overrides, "balance={name: of_one_norm, every: 2, momentum: 0.5, normalise: initial}"]
+@pytest.mark.parametrize(
+    "balance", ["{name: of_one_norm, every: 2, momentum: 0.5, normalise: initial}", "db_mtl", "moco", "excess_mtl"]
+)
+def test_a_run_that_goes_on_ends_as_if_it_had_not_been_stopped(overrides: list[str], balance: str) -> None:
+    settings = [*overrides, f"balance={balance}"]
     whole = last_weights(train("genre", [*settings, "run.name=whole"]).folder)
     again = last_weights(train_with_a_stop("genre", [*settings, "run.name=again"], 3))
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
 
 
+@pytest.mark.parametrize("level", ["representation", "parameter"])
 def test_heads_learn_of_their_own_losses_and_the_trunk_of_all_of_them_in_half_precision_too(
-    overrides: list[str],
+    overrides: list[str], level: str
 ) -> None:
     settings = [*overrides, "trainer.steps=1", "trainer.precision=bf16"]
     plain = last_weights(train("genre", [*settings, "run.name=plain"]).folder)
-    even = last_weights(train("genre", [*settings, "balance=of_one_norm", "run.name=even"]).folder)
+    even = last_weights(
+        train("genre", [*settings, f"balance={{name: of_one_norm, level: {level}}}", "run.name=even"]).folder
+    )
     for name, value in plain.items():
         if name.startswith("sharing."):
             assert not torch.equal(even[name], value), name

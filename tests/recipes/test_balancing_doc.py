@@ -10,6 +10,7 @@ import pytest
 
 from descant import train
 from descant.balance import balancers
+from descant.recipe import BALANCE_KEYS
 from support import mel_data_set
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "balancing.md").read_text(encoding="utf-8")
@@ -18,7 +19,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "balancing.md").read_text
 def test_every_balancer_has_a_row_with_its_options() -> None:
     rows = {name: row for row in PAGE.splitlines() for name in re.findall(r"^\| `(\w+)` \|", row)}
     shipped = {name: cls for name, cls in balancers.items() if cls.__module__.startswith("descant.")}
-    assert set(rows) == set(shipped) | {"name", "every", "momentum", "normalise"}
+    assert set(rows) == set(shipped) | {"name", *BALANCE_KEYS}
     for name, cls in shipped.items():
         options = [option for option in inspect.signature(cls).parameters if option != "tasks"]
         assert [option for option in options if f"`{option}`" not in rows[name]] == [], name

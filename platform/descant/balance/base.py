@@ -9,9 +9,9 @@ Shapes: K tasks of the recipe, P of them taught by the step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jaxtyping import Float, Int
 
@@ -20,6 +20,10 @@ from descant.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Generator
+
+
+Level = Literal["representation", "parameter"]
+"""Where the tasks' gradients are looked at: at the features that heads read, or at the shared parameters."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,30 @@ class Balancer:
     reads_after: ClassVar[bool] = False
     """Whether ``after_step`` wants the losses of the same batch after the optimizer's step: one more forward pass."""
 
+    looks_ahead: ClassVar[bool] = False
+    """Whether ``after_look`` wants what a step that is tried does to the main task's loss on held-out samples."""
     needs_scores: ClassVar[bool] = False
     """Whether each task's first metric has to be from 0 to 1, and better when greater."""
     positive: ClassVar[bool] = False
     """Whether losses have to be above 0, as logarithms of losses are not."""
+    levels: ClassVar[tuple[Level, ...]] = ()
+    """Where it can look at gradients; the first is what a recipe gets that does not say."""
+    log_losses: ClassVar[bool] = False
+    """Whether the method is of the losses' logarithms: ``balance.normalise`` is ``log`` then."""
 
     def __init__(self, tasks: Sequence[str]) -> None:
         self.tasks = tuple(tasks)
 
     def after_step(self, before: Signals, losses_P: Float[torch.Tensor, P]) -> None:
         """Learn what the step did to the losses of its own batch; only where ``reads_after`` is set."""
+
+    def after_look(self, signals: Signals, slopes_P: Float[torch.Tensor, P]) -> None:
+        """Learn how the main task's held-out loss changes with each task's weight; only where ``looks_ahead`` is set.
+
+        Args:
+            signals: of the step, at which the balancer has decided.
+            slopes_P: ∂ℓ/∂w, of the weights it gave; 0 for tasks that the tried step did not learn.
+        """
 
     def after_evaluation(self, epoch: int, metrics: dict[str, float]) -> None:
         """Learn each task's first metric on the validation split, by name.
@@ -122,6 +140,7 @@ class GramianBalancer(Balancer):
     their own losses, unweighted.
     """
 
+    levels = ("representation", "parameter")
     needs_angles: ClassVar[bool] = False
     """Whether it goes by the angles to the main task's gradient alone, not by lengths too."""
     needs = "the gradients' Gramian"
@@ -129,6 +148,53 @@ class GramianBalancer(Balancer):
 
     def weights(self, signals: Signals) -> Float[torch.Tensor, P]:
         """Return the weight of each task that the step teaches, float64; called once a step, in the order of steps."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Direction:
+    """What a step adds to the gradients of what is shared.
+
+    Attributes:
+        gradients: as they were given, but of all tasks together.
+        weights_P: how much of each task's is in it, for the log.
+    """
+
+    gradients: Mapping[str, Float[torch.Tensor, ...]]
+    weights_P: Float[torch.Tensor, P]
+
+
+class GradientBalancer(Balancer):
+    """Makes the direction of a step from the tasks' gradients themselves.
+
+    The tasks' own parameters (heads) learn of their own losses, unweighted. The gradients of all tasks are in memory at
+    once, and what is carried from step to step must never be changed in place: ``state_dict`` may give it as it is.
+    """
+
+    levels: ClassVar[tuple[Level, ...]] = ("parameter",)
+    needs = "the gradients"
+    cost = "a backward pass for each task, and its gradients in memory"
+
+    def direction(self, signals: Signals, gradients: Mapping[str, Float[torch.Tensor, "P ..."]]) -> Direction:
+        """Return what a step follows; called once a step, in the order of steps.
+
+        Args:
+            signals: with the Gramian.
+            gradients: by the name of a shared parameter, of each task that the step teaches, over the global batch.
+        """
+        raise NotImplementedError
+
+    def masks(
+        self, signals: Signals, sums: Sequence[Float[torch.Tensor, "P ..."]]
+    ) -> tuple[Sequence[Float[torch.Tensor, "P ..."]], Float[torch.Tensor, P]]:
+        """Return what multiplies each task's gradient at each unit of a feature, and how much of each is left.
+
+        Only of methods that have the level ``representation``.
+
+        Args:
+            signals: without a Gramian.
+            sums: of each feature's gradients times the sign of what the unit gives, over the rows of the global batch.
+        """
         raise NotImplementedError
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from descant.loop.look import Look
 from descant.loop.objective import TaskLosses
 
 
@@ -35,10 +36,28 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Known:
-    """What the balancer has decided: a weight of each task, and what its loss was multiplied by before."""
+    """What is known of a step before its first micro-batch is learnt from.
+
+    Attributes:
+        scales_K: what each task's loss is multiplied by before anything else, None for 1.
+        decision: the balancer's, if it decides by then.
+    """
+
+    scales_K: Tensor | None
+    decision: Decision | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the balancer decides at a step.
+
+    Attributes:
+        weights_K: of each task's gradient at its feature.
+        masks: of each feature, by task, what multiplies the gradient at each unit instead.
+    """
 
     weights_K: Tensor
-    scales_K: Tensor | None
+    masks: Sequence[Mapping[str, Tensor]] | None = None
 
 
 @dataclass
@@ -56,7 +75,9 @@ class Attempt:
         micro_batches: what is known of each.
         cosines: of the tasks to compare.
         couplings: what soft sharing added to the loss.
-        known: what the balancer has decided, if that was before the first micro-batch.
+        known: what was found out before the first micro-batch.
+        look: what is gathered of the tasks' gradients, micro-batch by micro-batch.
+        direction: by the name of a shared parameter, the gradient that the balancer has made.
     """
 
     step: int
@@ -70,6 +91,8 @@ class Attempt:
     cosines: dict[str, float] = field(default_factory=dict)
     couplings: list[Tensor] = field(default_factory=list)
     known: Known | None = None
+    look: Look | None = None
+    direction: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def taught(self) -> list[str]:

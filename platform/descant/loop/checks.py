@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 import torch
 
-from descant.balance import GramianBalancer, Static
 from descant.data.sources import JoinedReader
 from descant.errors import UserError
+from descant.loop.balance_checks import check_method, check_reach
 from descant.loop.batch_norm import globalise
 from descant.loop.checkpoints import Checkpoints
 from descant.loop.experiment import Experiment
@@ -33,14 +33,14 @@ def check(experiment: Experiment) -> None:
     recipe = experiment.recipe
     if not experiment.tasks[recipe.main].metrics():
         raise UserError(f"the main task {recipe.main!r} has no metric to choose the best epoch by: name one")
-    _check_balance(experiment)
+    check_method(experiment)
     model = experiment.build_model()
     norms = globalise(model, Ranks())
     for norm in norms:
         norm.valid_B = torch.tensor([True, False])  # as in a batch with a sample that cannot be read
     _check_gates(experiment)
     _check_parts(experiment, model)
-    _check_features(experiment, model)
+    check_reach(experiment, model)
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     reached = set().union(*rehearse(model, experiment.inputs, experiment.tasks).values())
     unreached = [name for name in trained if name not in reached]
@@ -52,57 +52,12 @@ def check(experiment: Experiment) -> None:
         )
     if unreached:
         more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
-        logger.warning("no task's gradient reaches %s%s: they stay as they start", ", ".join(unreached[:3]), more)
-    build_optimizer(recipe.optimizer, model.parameters())
-
-
-def _check_balance(experiment: Experiment) -> None:
-    """Refuse a balancer that these tasks, or another setting, leave without what it goes by."""
-    balancer, balance = experiment.build_balancer(), experiment.recipe.balance
-    method = f"balance={balance.method.name}"
-    if len(experiment.tasks) == 1 and not isinstance(balancer, Static):
-        logger.warning("%s has one task and nothing to balance: the run is plain training", method)
-    if balancer.positive and balance.normalise == "log":
-        raise UserError(
-            f"{method} needs losses above 0, but balance.normalise=log makes them logarithms: set it to initial or "
-            f"mean, or take it out"
-        )
-    for name, task in experiment.tasks.items() if balancer.needs_scores else ():
-        metric, made = next(iter(task.metrics().items()), ("", None))
-        if made is None or made.direction != "max":
-            found = f"is {metric!r}, which is better when less" if metric else "is none at all"
-            raise UserError(
-                f"{method} weighs tasks by a metric from 0 to 1 that is better when greater, but the first one of "
-                f"{name!r} {found}: name such a metric first, or take another balancer"
-            )
-
-
-def _check_features(experiment: Experiment, model: MultiTaskModel) -> None:
-    """Refuse a balancer that has nothing to compare the main task with, and name tasks that it cannot compare.
-
-    Gradients at different features have nothing in common, whatever they do to the trunk below.
-    """
-    balancer, method = experiment.build_balancer(), f"balance={experiment.recipe.balance.method.name}"
-    if not isinstance(balancer, GramianBalancer) or len(experiment.tasks) == 1:
-        return
-    by_feature: dict[Hashable, list[str]] = {}
-    for name, task in experiment.tasks.items():
-        by_feature.setdefault((model.sharing.feature_key(name), name if task.own_view else None), []).append(name)
-    beside = [name for names in by_feature.values() if len(names) == 1 for name in names]
-    main = experiment.recipe.main
-    if balancer.needs_angles and main in beside:
-        raise UserError(
-            f"{method} compares the gradients of tasks with the main task's at the feature that it reads, but no other "
-            f"task reads that of {main!r}: have them read one feature of sharing=hard, or take another balancer"
-        )
-    if beside:
-        names = ", ".join(beside)
         logger.warning(
-            "%s cannot tell how the gradients of %s lie to those of other tasks, and goes by their lengths alone: no "
-            "other task reads the same feature; have them read one feature of sharing=hard to compare them",
-            method,
-            names,
+            "no task's gradient reaches %s%s: no feature that a task reads is made with them; they stay as they start",
+            ", ".join(unreached[:3]),
+            more,
         )
+    build_optimizer(recipe.optimizer, model.parameters())
 
 
 def _check_gates(experiment: Experiment) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from descant.balance.base import Level
+
 MOST_PAIRS = 28
 """Pairs of tasks, of 8 tasks, up to which each pair has a row of its own."""
 _CELL, _GAP = 40, 6  # pixels
@@ -25,6 +27,7 @@ class Conflicts:
     """Of the tasks of one step.
 
     Attributes:
+        level: where their gradients were looked at.
         norms: of each task's gradient, by name.
         cosines: of each pair's gradients, by both names; a gradient of 0 has the cosine 0 with all.
         conflict_share: the share of pairs whose cosine is negative.
@@ -32,6 +35,7 @@ class Conflicts:
         matrix: the cosines, (P, P), in the order of ``norms``.
     """
 
+    level: Level
     norms: dict[str, float]
     cosines: dict[tuple[str, str], float]
     conflict_share: float
@@ -40,14 +44,15 @@ class Conflicts:
 
     def rows(self) -> Iterator[tuple[str | None, str, float]]:
         """Yield (task, metric, value) for the log; of many tasks not each pair."""
-        yield from ((name, "feature_gradient_norm", norm) for name, norm in self.norms.items())
+        of = "feature" if self.level == "representation" else "parameter"
+        yield from ((name, f"{of}_gradient_norm", norm) for name, norm in self.norms.items())
         if len(self.cosines) <= MOST_PAIRS:
             yield from ((one, f"cosine with {other}", value) for (one, other), value in self.cosines.items())
         yield None, "conflict_share", self.conflict_share
         yield None, "magnitude_similarity", self.magnitude_similarity
 
 
-def conflicts(gramian_PP: Tensor, names: Sequence[str]) -> Conflicts | None:
+def conflicts(gramian_PP: Tensor, names: Sequence[str], level: Level = "representation") -> Conflicts | None:
     """Return what the Gramian of a step tells of the tasks; None of one alone."""
     if len(names) < 2:
         return None
@@ -58,6 +63,7 @@ def conflicts(gramian_PP: Tensor, names: Sequence[str]) -> Conflicts | None:
     alike_PP = torch.where(sums_PP > 0, 2 * products_PP / sums_PP, 1.0)
     above = torch.ones_like(cosines_PP, dtype=torch.bool).triu(1)
     return Conflicts(
+        level=level,
         norms=dict(zip(names, squares_P.sqrt().tolist(), strict=True)),
         cosines={
             (one, other): float(cosines_PP[row, column])

@@ -195,6 +195,7 @@ def outputs_of(
     ranks: Ranks,
     *,
     cut: bool = False,
+    fuse: bool = True,
 ) -> Outputs:
     """Return the model's output for each of ``tasks``, which sees the inputs as it wants to.
 
@@ -204,11 +205,12 @@ def outputs_of(
         batch: this rank's rows.
         inputs: by name, as the trunk takes them.
         ranks: whose rows go together in tasks that hold samples against each other; all of them call it.
-        cut: end their graph at the features, see ``MultiTaskModel.forward``.
+        cut, fuse: whether to end their graph at the features, and to compute heads as one: see
+            ``MultiTaskModel.forward``.
     """
     views = {name: task.view(inputs, _drawn(task, batch)) for name, task in tasks.items() if task.own_view}
     pairs = [name for name, task in tasks.items() if task.pairs]
-    outputs: Outputs = model(inputs, list(tasks), views, pairs, cut)
+    outputs: Outputs = model(inputs, list(tasks), views, pairs, cut, fuse)
     held = {name: contrasted(tasks[name], outputs[name], batch.present[name], batch.views, ranks) for name in pairs}
     return Outputs(outputs.alone | held, outputs.stacked, outputs.cut) if held else outputs
 

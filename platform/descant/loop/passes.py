@@ -5,8 +5,8 @@ Shapes: B rows of this rank, K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from accelerate import Accelerator
@@ -15,12 +15,15 @@ from torch import Tensor, nn
 from descant.cut import Cut
 from descant.data.batch import Batch
 from descant.loop.alignment import gradient_cosines, loss_gradients
-from descant.loop.attempt import Attempt, Known, Remembered
+from descant.loop.attempt import Attempt, Decision, Known, Remembered
 from descant.loop.balancing import Balancing
 from descant.loop.batch_norm import GlobalBatchNorm
 from descant.loop.experiment import Experiment
+from descant.loop.finishing import finished
+from descant.loop.look import GramianLook, Look, ParameterLook, UnitLook
 from descant.loop.objective import Objective, TaskLosses, outputs_of
 from descant.loop.ranks import Ranks
+from descant.loop.shared_gradients import shared_parameters
 from descant.model import MultiTaskModel
 from descant.outputs import Outputs
 
@@ -61,29 +64,31 @@ class Passes:
         """Add the gradients of a micro-batch, the last one of its step or not."""
         batch, outputs, losses = self._forward(attempt, batch)
         attempt.micro_batches.append(Remembered(batch.keys, losses))  # now: the backward pass is then not waited for
-        means_K, taught = self._means(attempt, losses), self.places(attempt.taught)
-        coupling = self._coupling(batch.valid, attempt, last)
+        means_K = self._means(attempt, losses)
+        taught, coupling = self.places(attempt.taught), self._coupling(batch.valid, attempt, last)
         known = attempt.known
         scales_K = self.balancing.scales(means_K.detach(), taught) if known is None else known.scales_K
         weights_K = attempt.weights_K if scales_K is None else attempt.weights_K * scales_K
         if outputs.cut is None:
-            decided_K = known.weights_K if known else self.balancing.weights(means_K.detach(), taught, attempt.step)
-            weights_K = weights_K * decided_K
+            decision = known.decision if known else None
+            if decision is None:
+                decision = Decision(self.balancing.weights(means_K.detach(), taught, attempt.step))
+            weights_K = weights_K * decision.weights_K
             self._compare(attempt, lambda task, shared: loss_gradients(means_K[self.places([task])[0]], shared))
             total = (weights_K * means_K).sum()
             self._backward(total if coupling is None else total + coupling)
         else:
-            self._backward_in_two(attempt, outputs.cut, means_K, weights_K, coupling)
+            self._backward_in_two(attempt, outputs.cut, means_K, weights_K, coupling, last)
 
     def measure(self, attempt: Attempt, batches: Sequence[Batch]) -> Known:
         """Have the balancer decide from all micro-batches of a step before the first of them is learnt from.
 
         Gradients of heads are left behind; running statistics and random states are as before.
         """
-        taught = self.places(attempt.taught)
-        reads_gradients = self.balancing.reads_gradients and self.balancing.decides(attempt.step, taught)
+        balancing, taught = self.balancing, self.places(attempt.taught)
+        reads_gradients = balancing.way.weighs_gradients and balancing.decides(attempt.step, taught)
+        look = self._look(attempt, reads_gradients, keep=True)
         devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
-        means, gramians = [], []
         with self.bare(), torch.random.fork_rng(devices), torch.set_grad_enabled(reads_gradients):
             for batch in batches:
                 _, outputs, losses = self._forward(attempt, batch)
@@ -91,31 +96,32 @@ class Passes:
                 if outputs.cut is not None:
                     outputs.cut.expect_gradients()
                     torch.autograd.backward((attempt.weights_K * means_K).sum())
-                    gramians.append(outputs.cut.gramian(list(self.objective.tasks)))
-                    taught = self.places([name for name in attempt.taught if name in outputs.cut.tasks])
-                means.append(means_K.detach())
-        means_K, gramian_KK = torch.stack(means).sum(0), torch.stack(gramians).sum(0) if gramians else None
-        scales_K = self.balancing.scales(means_K, self.places(attempt.taught))
-        if scales_K is not None and gramian_KK is not None:
-            gramian_KK = gramian_KK * torch.outer(scales_K, scales_K).to(gramian_KK)
-        return Known(self.balancing.weights(means_K, taught, attempt.step, gramian_KK), scales_K)
+                look.add(means_K, outputs.cut)
+        scales_K = balancing.scales(look.means_K, taught)
+        if balancing.way.makes_directions:
+            return Known(scales_K, None)
+        factors_K = torch.ones_like(look.means_K) if scales_K is None else scales_K
+        return Known(scales_K, self._decided(attempt, look, factors_K))
+
+    def own_means(self, attempt: Attempt, batch: Batch) -> Tensor:
+        """Return this rank's shares of the tasks' mean losses over a micro-batch, (K,), with their graph."""
+        return self._means(attempt, self._forward(attempt, batch)[2])
 
     @torch.no_grad()
     def means(self, attempt: Attempt, batches: Sequence[Batch]) -> Tensor:
         """Return this rank's shares of the tasks' mean losses over a step's batches, as the model is now, (K,)."""
         with self.bare():
-            losses = [self._forward(attempt, batch)[2] for batch in batches]
-        return torch.stack([self._means(attempt, one) for one in losses]).sum(0)
+            return torch.stack([self.own_means(attempt, batch) for batch in batches]).sum(0)
 
     @contextmanager
-    def bare(self) -> Iterator[None]:
+    def bare(self, *, tracking: bool = False) -> Iterator[None]:
         """Have passes go by the bare model, of any tasks, which sums nothing over the ranks.
 
-        Running statistics, which see the batch at another pass, stay as they are.
+        Running statistics stay as they are, as they see the batch at another pass, unless they are ``tracking``.
         """
         wrapped, self.model = self.model, self.module
         try:
-            with self.module.not_tracking():
+            with nullcontext() if tracking else self.module.not_tracking():
                 yield
         finally:
             self.model = wrapped
@@ -124,12 +130,13 @@ class Passes:
         """Return the batch on the device, and the outputs and losses of the attempt's tasks."""
         every_row_counts = bool(batch.valid.all())  # asked before the device has the batch: nothing waits for it
         batch = batch.to(self.accelerator.device)
-        inputs = self._finished(batch)
+        inputs = finished(self.inputs, batch)
         for norm in self.norms:
             norm.valid_B = None if every_row_counts else batch.valid
         tasks = {name: self.objective.tasks[name] for name in attempt.tasks}
-        cut = self.balancing.reads_gradients and torch.is_grad_enabled()
-        outputs = outputs_of(self.model, tasks, batch, inputs, self.ranks, cut=cut)
+        cut = self.balancing.way.reads_gradients and torch.is_grad_enabled()
+        fuse = not (cut and self.balancing.way.makes_masks)
+        outputs = outputs_of(self.model, tasks, batch, inputs, self.ranks, cut=cut, fuse=fuse)
         return batch, outputs, self.objective.losses(outputs, batch, inputs)
 
     def _means(self, attempt: Attempt, losses: TaskLosses) -> Tensor:
@@ -146,22 +153,77 @@ class Passes:
         self.accelerator.backward(loss * self._spread)
 
     def _backward_in_two(
-        self, attempt: Attempt, cut: Cut, means_K: Tensor, weights_K: Tensor, coupling: Tensor | None
+        self, attempt: Attempt, cut: Cut, means_K: Tensor, weights_K: Tensor, coupling: Tensor | None, last: bool
     ) -> None:
         """Add the gradients of the heads, have the balancer look at those of the features, and go on from there."""
         cut.expect_gradients()
         self._backward((weights_K * means_K).sum())
         self._compare(attempt, cut.gradients)
-        balance_K = attempt.known.weights_K if attempt.known else self._decided(attempt, cut, means_K.detach())
         also = None if coupling is None else coupling * self._spread
-        cut.backward(dict(zip(self.objective.tasks, balance_K.tolist(), strict=True)), also)
+        if self.balancing.way.makes_directions:
+            self._make_direction(attempt, cut, means_K, last)
+            if also is not None:
+                torch.autograd.backward(also)
+            return
+        decision = attempt.known.decision if attempt.known else None
+        if decision is None:
+            reaching = self.places([name for name in attempt.taught if name in cut.tasks])
+            look = self._look(attempt, self.balancing.decides(attempt.step, reaching), keep=False)
+            look.add(means_K, cut)
+            decision = self._decided(attempt, look, torch.full_like(look.means_K, 1 / self._spread))
+        cut.backward(dict(zip(self.objective.tasks, decision.weights_K.tolist(), strict=True)), also, decision.masks)
 
-    def _decided(self, attempt: Attempt, cut: Cut, means_K: Tensor) -> Tensor:
-        """Ask the balancer, which looks at the gradients of the only micro-batch."""
-        reaching = self.places([name for name in attempt.taught if name in cut.tasks])
-        decides = self.balancing.decides(attempt.step, reaching)
-        gramian_KK = cut.gramian(list(self.objective.tasks)) / self._spread**2 if decides else None
-        return self.balancing.weights(means_K, reaching, attempt.step, gramian_KK)
+    def _look(self, attempt: Attempt, reads_gradients: bool, *, keep: bool) -> Look:
+        """Return what gathers what the balancer reads at this step."""
+        tasks = list(self.objective.tasks)
+        if not reads_gradients:
+            return Look(tasks, attempt.taught)
+        if self.balancing.way.level == "parameter":
+            return ParameterLook(tasks, attempt.taught, self._shared(), self.ranks, keep=keep)
+        return (UnitLook if self.balancing.way.makes_masks else GramianLook)(tasks, attempt.taught)
+
+    def _decided(self, attempt: Attempt, look: Look, factors_K: Tensor) -> Decision:
+        """Have the balancer decide.
+
+        Args:
+            attempt: of the step.
+            look: what was gathered.
+            factors_K: what the gathered gradients are to be multiplied by.
+        """
+        told = look.means_K, self.places(look.reaching), attempt.step
+        if isinstance(look, UnitLook):
+            sums = [rows * factors_K.to(rows).reshape(-1, *[1] * (rows.ndim - 1)) for rows in look.sums]
+            return Decision(torch.ones_like(factors_K), self.balancing.masks(*told, sums))
+        gramian_KK = None
+        if isinstance(look, (GramianLook, ParameterLook)):
+            gramian_KK = look.gramian()
+            gramian_KK = gramian_KK * torch.outer(factors_K, factors_K).to(gramian_KK)
+        return Decision(self.balancing.weights(*told, gramian_KK))
+
+    def _make_direction(self, attempt: Attempt, cut: Cut, means_K: Tensor, last: bool) -> None:
+        """Gather the gradients of a micro-batch; at the last one, have the balancer make one of them."""
+        look = attempt.look or self._look(attempt, True, keep=True)
+        look.add(means_K, cut)
+        attempt.look = look
+        if last and isinstance(look, ParameterLook):
+            reaching = self.places(look.reaching)
+            attempt.direction = self.balancing.direction(look.means_K, reaching, attempt.step, look.shared)
+
+    def _shared(self) -> dict[str, nn.Parameter]:
+        """Return the trained parameters that the balancer looks at, by name."""
+        layers = self.balancing.settings.layers
+        return {
+            name: parameter
+            for name, parameter in shared_parameters(self.module.sharing, layers).items()
+            if parameter.requires_grad
+        }
+
+    def follow(self, direction: Mapping[str, Tensor]) -> None:
+        """Add gradients over all ranks to those of shared parameters, by name."""
+        parameters = dict(self.module.sharing.named_parameters())
+        for name, gradient in direction.items():
+            parameter, before = parameters[name], parameters[name].grad
+            parameter.grad = gradient.to(parameter) if before is None else before + gradient.to(parameter)
 
     def places(self, tasks: Sequence[str]) -> list[int]:
         """Return the places of tasks in all vectors over tasks."""
@@ -186,12 +248,3 @@ class Passes:
         total = torch.stack(parts).sum()
         attempt.couplings.append(total.detach())
         return total
-
-    def _finished(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the inputs as the trunk takes them, mixed where the batch has partners."""
-        inputs = {name: self.inputs[name].finish(arrays) for name, arrays in batch.arrays.items()}
-        if batch.partner is None or batch.share_B is None:
-            return inputs
-        others = {name: self.inputs[name].finish(arrays) for name, arrays in batch.partner.arrays.items()}
-        shares = {name: batch.share_B.reshape(-1, *[1] * (value.ndim - 1)) for name, value in inputs.items()}
-        return {name: shares[name] * value + (1.0 - shares[name]) * others[name] for name, value in inputs.items()}

@@ -21,6 +21,7 @@ from descant.loop.batch_norm import globalise
 from descant.loop.device import make_accelerator
 from descant.loop.experiment import Experiment
 from descant.loop.finite import broken_tasks
+from descant.loop.look_ahead import LookAhead
 from descant.loop.meter import Meter
 from descant.loop.objective import Objective
 from descant.loop.optimizer import build_optimizer
@@ -85,6 +86,7 @@ class Stepper:
         wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.device: torch.device = self.accelerator.device
         self.passes = Passes(model, wrapped, experiment, objective, balancing, ranks, self.accelerator, norms)
+        self._ahead = LookAhead(self.passes, ranks)
 
     def train_only(self, tasks: Sequence[str]) -> None:
         """Train these tasks from now on: what the gradient of none of them reaches is frozen until the next call.
@@ -132,7 +134,7 @@ class Stepper:
             compare: tasks whose gradients are compared with the main task's; of the step's first micro-batch.
         """
         counts = dict(zip(self.objective.tasks, beat.counts_K, strict=True))
-        before = None if self.balancing.is_static else self.balancing.state_dict()
+        before = None if self.balancing.way.is_static else self.balancing.state_dict()
         attempt = Attempt(step, beat.rows, recipe_weights_K, counts, list(self.tasks), compare)
         broken: dict[str, str] = {}
         while attempt.taught or not attempt.again:
@@ -148,8 +150,16 @@ class Stepper:
             left = [name for name in attempt.tasks if name not in found]
             counts = {name: 0 if name in broken else count for name, count in counts.items()}
             attempt = Attempt(step, beat.rows, recipe_weights_K, counts, left, again=True)
+        self.balancing.look_ahead(
+            step, recipe_weights_K, lambda weights_K: self._slopes(attempt, whole, weights_K, seed)
+        )
         self._count(attempt)
         return Taken(list(counts.values()), attempt.taught, broken, attempt.cosines)
+
+    def _slopes(self, attempt: Attempt, whole: Batch, weights_K: Tensor, seed: int) -> Tensor:
+        """Return what ``LookAhead.slopes`` finds of a step of the present learning rate."""
+        lr = float(self.optimizer.param_groups[0]["lr"])
+        return self._ahead.slopes(attempt, self._micro_batches(whole), weights_K, lr, seed)
 
     def _count(self, attempt: Attempt) -> None:
         """Tell the meter of an attempt that counts."""
@@ -164,15 +174,17 @@ class Stepper:
         if len(batches) > 1 and self.balancing.reads_step(attempt.step, self.passes.places(attempt.taught)):
             attempt.known = self.passes.measure(attempt, batches)
             self.optimizer.zero_grad()
-        with self.passes.bare() if attempt.again else nullcontext():
+        alone = attempt.again or self.balancing.way.makes_directions
+        with self.passes.bare(tracking=not attempt.again) if alone else nullcontext():
             for number, batch in enumerate(batches, 1):
                 last = number == len(batches)
                 with nullcontext() if last else self.accelerator.no_sync(self.passes.model):
                     self.passes.take(attempt, batch, last)
-        if attempt.again:  # the bare model sums nothing over the ranks
+        if alone:  # the bare model sums nothing over the ranks
             for parameter in self._trainable.values():
                 if parameter.grad is not None:
                     self.ranks.sum(parameter.grad)
+        self.passes.follow(attempt.direction)
         self._untaught.forget(attempt.taught, bool(attempt.couplings))
 
     def _micro_batches(self, whole: Batch) -> list[Batch]:

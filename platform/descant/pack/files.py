@@ -90,11 +90,16 @@ def unzipped(file: StoredFile, name: str, target: Path) -> Path:
 
 
 def _in_folder(folder: Path) -> dict[str, StoredFile]:
-    return {
-        os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/"): StoredFile(Path(parent, name))
-        for parent, _, names in os.walk(folder)
-        for name in names
-    }
+    found: dict[str, StoredFile] = {}
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        places = {name: os.path.realpath(os.path.join(parent, name)) for name in folders}
+        folders[:] = [name for name in folders if places[name] not in seen]
+        seen.update(places.values())  # links may go in circles
+        for name in names:
+            path = os.path.join(parent, name)
+            found[os.path.relpath(path, folder).replace(os.sep, "/")] = StoredFile(Path(path))
+    return found
 
 
 def _in_tar(path: Path, source: Path) -> dict[str, StoredFile]:

@@ -63,13 +63,11 @@ def read_faces(source: Path, files: Mapping[str, StoredFile]) -> tuple[dict[str,
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            key = f"{name}:{number}"
             try:
-                face = _parse(line, prefix, files)
-                key = face.key
-                faces[split].append(_unused(face, used))
+                faces[split].append(_unused(_parse(line, prefix, files), used))
             except ValueError as error:
-                left_out.append({"key": key, "reason": str(error)})
+                picture = line.split()[0].replace("\\", "/").removeprefix("./")
+                left_out.append({"key": key_of(picture), "reason": f"{error} (line {number} of {name})"})
         if not faces[split]:
             reason = f", the last one because {left_out[-1]['reason']}" if left_out else ""
             raise UserError(f"no line of {name} in {str(source)!r} gives a face{reason}")

@@ -5,6 +5,7 @@ The same samples give the same bytes: members have no time, owner or mode of the
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from descant.pack.record import PackedSample
 from descant.pack.shards import ShardWriter
 from descant.pack.splits import SPLITS
 from descant.pack.workplace import Workplace
+
+logger = logging.getLogger("descant")
 
 SHARD_SIZE = 256 * 2**20
 
@@ -158,10 +161,19 @@ class DataSetWriter:
                     f"the split {split!r} would be empty: there are {sum(samples.values())} samples in all ({there}); "
                     f"check how the source splits them, or ask for a random split where there is one"
                 )
+        self._check_classes()
+
+    def _check_classes(self) -> None:
+        """Refuse classes that nothing teaches; beside a label that has all of its classes they are only named."""
+        missing: dict[str, str] = {}
         for label, counts in self._splits["train"].counts().items():
-            missing = [name for name, count in zip(self._fields[label].classes, counts, strict=True) if not count]
-            if missing:
-                raise UserError(
-                    f"no training sample is of the {label} {', '.join(map(repr, missing))}: add some, leave the class "
-                    f"out of the source, or ask for a random split where there is one"
-                )
+            names = [name for name, count in zip(self._fields[label].classes, counts, strict=True) if not count]
+            if names:
+                missing[label] = f"no training sample is of the {label} {', '.join(map(repr, names))}"
+        if missing and len(missing) == sum(bool(field.classes) for field in self._fields.values()):
+            raise UserError(
+                f"{next(iter(missing.values()))}: add some, leave the class out of the source, or ask for a random "
+                f"split where there is one"
+            )
+        for says in missing.values():
+            logger.warning("%s: a task that learns it will not know this class", says)

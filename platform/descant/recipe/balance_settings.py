@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from descant.errors import UserError
 from descant.recipe.settings import Component, at_least, typed
 
-BALANCE_KEYS = ("every", "momentum", "normalise")
+BALANCE_KEYS = ("every", "level", "layers", "momentum", "normalise")
 """The keys of ``balance`` that are the engine's; ``name`` is the balancer's, all others are its own options."""
 
 
@@ -20,6 +20,9 @@ class BalanceSettings:
     Attributes:
         method: the balancer by name, with its options.
         every: steps from one decision to the next.
+        level: where gradients are looked at: at the features that heads read (``representation``), or at the shared
+            parameters (``parameter``), which costs a backward pass for each task; None is the method's own.
+        layers: modules whose parameters alone are looked at, by dotted names; None is all that is shared.
         momentum: how much of the Gramian is that of the steps before, from 0 up to 1.
         normalise: what each loss is put in proportion to before anything else: its logarithm's slope (``log``), its
             value at the first step (``initial``), its running mean (``mean``), or nothing.
@@ -27,6 +30,8 @@ class BalanceSettings:
 
     method: Component
     every: int = 1
+    level: Literal["representation", "parameter"] | None = None
+    layers: Sequence[str] | None = None
     momentum: float = 0.0
     normalise: Literal["log", "initial", "mean"] | None = None
 

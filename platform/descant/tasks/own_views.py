@@ -161,8 +161,11 @@ class Jigsaw(Order):
     def __init__(self, *args: Any, grid: int = 2, permutations: int = 24, **given: Any) -> None:
         super().__init__(*args, **given)
         assert self.input is not None
-        if grid not in (2, 3) or min(self.inputs[self.input][1:]) < grid:
-            raise UserError(f"the task {self.name!r} has grid={grid}: give 2 or 3, and images of as many pixels")
+        pixels = min(self.inputs[self.input][1:])
+        if grid not in (2, 3):
+            raise UserError(f"the task {self.name!r} has grid={grid}: give 2 or 3")
+        if pixels < grid:
+            raise UserError(f"the task {self.name!r} has grid={grid}, but images of {pixels} pixels: give larger ones")
         if not 2 <= permutations <= min(math.factorial(grid * grid), 1000):
             raise UserError(
                 f"the task {self.name!r} has permutations={permutations}: give 2 to "

@@ -46,8 +46,7 @@ class Trunk(nn.Module):
             if feature not in own and feature not in modules:
                 raise UserError(
                     f"the task {task!r} reads the feature {feature!r}, which the trunk lacks; it has {', '.join(own)}, "
-                    f"and the outputs of its modules by name: {', '.join(dict(self.named_children()))}, and those "
-                    f"inside them ({nearest(feature, modules)})"
+                    f"and the outputs of its modules by name: {nearest(feature, modules)}"
                 )
         inner = {feature for feature in features.values() if feature not in own}
         kept = _Kept()

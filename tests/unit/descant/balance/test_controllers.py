@@ -12,7 +12,7 @@ from descant.balance import LossBalancer
 from descant.errors import UserError
 from signals import made, signals
 
-CONTROLLERS = ["exp3s", "policy_gradient", "thompson"]
+CONTROLLERS = ["auto_lambda", "exp3s", "policy_gradient", "thompson"]
 
 
 def _train(balancer: LossBalancer, gains: list[float], steps: int) -> torch.Tensor:
@@ -143,3 +143,23 @@ def test_policy_gradient_goes_up_the_log_likelihood_times_the_advantage() -> Non
 def test_options_out_of_range_are_refused(name: str, options: dict[str, object], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         made(name, 3, **options)
+
+
+def test_auto_lambda_goes_down_the_slopes_of_held_out_losses_and_stays_from_0() -> None:
+    balancer = made("auto_lambda", 3, lr=0.05, initial=0.2)
+    seen = signals([1.0, 1.0, 1.0])
+    assert balancer.weights(seen).tolist() == pytest.approx([1.0, 0.2, 0.2])
+    balancer.after_look(seen, torch.tensor([5.0, -0.1, 3.0], dtype=torch.float64))
+    # The first step of Adam is as long as its learning rate, whatever the slope.
+    assert balancer.weights(seen).tolist() == pytest.approx([1.0, 0.25, 0.15])
+    for _ in range(20):
+        balancer.after_look(seen, torch.tensor([5.0, -0.1, 3.0], dtype=torch.float64))
+    weights = balancer.weights(seen)
+    assert weights[0] == 1.0 and weights[1] > 1.0 and weights[2] == 0.0
+
+
+def test_auto_lambda_leaves_a_task_alone_that_a_step_does_not_teach() -> None:
+    balancer = made("auto_lambda", 3)
+    balancer.after_look(signals([1.0, 1.0], places=[0, 2]), torch.tensor([0.0, 1.0], dtype=torch.float64))
+    weights = balancer.weights(signals([1.0, 1.0, 1.0]))
+    assert weights[1] == pytest.approx(0.1) and weights[2] < 0.1

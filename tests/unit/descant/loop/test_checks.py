@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,29 @@ def test_a_balancer_without_what_it_goes_by_is_one_sentence(data: Path, caplog: 
     for wrong in ("every: 0", "momentum: 1.0", "normalise: loud"):
         with pytest.raises(UserError, match=rf"balance\.{wrong.partition(':')[0]} is "):
             checked(data, f"balance={{name: gls, {wrong}}}")
+
+
+@pytest.mark.parametrize(
+    ("balance", "says"),
+    [
+        (
+            "{name: si, level: parameter}",
+            "balance=si goes by the losses alone and looks at no gradients: take balance.l",
+        ),
+        ("{name: gls, layers: [fc]}", "balance=gls goes by the losses alone and looks at no gradients: take balance.l"),
+        ("{name: mgda, level: loud}", "balance.level is 'loud'"),
+        ("{name: mgda, layers: [layers.0]}", "set balance.level=parameter too"),
+        ("{name: mgda, level: parameter, layers: [layer.0]}", "balance.layers has 'layer.0', which has no parameters"),
+        ("{name: db_mtl, level: representation}", "set balance.level=parameter, or take it out"),
+        ("{name: db_mtl, normalise: mean}", "balance=db_mtl is of the losses' logarithms: take balance.normalise out"),
+        ("{name: moco, every: 2}", "take balance.every out"),
+        ("{name: graddrop, momentum: 0.5}", "take balance.momentum out"),
+        ("{name: graddrop, level: parameter, layers: [layers.0]}", "take balance.layers out"),
+    ],
+)
+def test_a_level_or_a_key_that_a_balancer_has_no_use_for_is_one_sentence(data: Path, balance: str, says: str) -> None:
+    with pytest.raises(UserError, match=re.escape(says)):
+        checked(data, "tasks.reconstruction.weight=1", f"balance={balance}")
 
 
 def test_gradients_that_cannot_be_compared_are_named(data: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -139,3 +139,15 @@ def test_an_empty_split_and_an_untaught_class_are_refused(tmp_path: Path) -> Non
         writer.add(1, "validation", "b", PackedSample({"jpg": b"b"}, {"kind": 1}))
         writer.finish(FIELDS, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_label_that_lacks_a_class_beside_whole_ones_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {**FIELDS, "coat": Field("class", classes=("short", "long"))}
+    with DataSetWriter(tmp_path / "pets", "pets", fields) as writer:
+        for number, split in enumerate(("train", "train", "validation")):
+            labels = {"kind": number % 2, "coat": 1}
+            writer.add(number, split, str(number), PackedSample({"jpg": b"a"}, labels))
+        writer.finish(fields, {})
+    assert "no training sample is of the coat 'short': a task that learns it will not know this class" in caplog.text
