@@ -120,7 +120,7 @@ def _table(states: Sequence[RunState], folder: Path, size: ConsoleDimensions) ->
 def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
     """Return the columns that a terminal is wide enough for."""
     columns, left_out = list(_COLUMNS), list(_LESS_TELLING)
-    while left_out and sum(max(len(row[name]) for row in [{name: name}, *rows]) + 1 for name in columns) > width:
+    while left_out and sum(max(len(row[name]) for row in [{name: name}, *rows]) + 2 for name in columns) - 2 > width:
         columns.remove(left_out.pop(0))
     return columns
 
