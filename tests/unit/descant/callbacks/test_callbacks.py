@@ -140,6 +140,7 @@ def test_callbacks_change_nothing_that_is_learnt(here: Path) -> None:
     ("callbacks", "says"),
     [
         ("{webhook: {url: '${oc.env:NOT_SET_BY_A_TEST}'}}", r"callbacks.webhook cannot be resolved \(Environment"),
+        ("{webhook: {url: 'https://hush.example.org/${oc.env:HOME}'}}", r"url has \$\{…\} within other text: give all"),
         ("{webhook: {url: 'hush.example.org'}}", "url is no http:// or https:// address: give one by"),
         ("{webhook: {url: 'https://hush.example.org/ a'}}", "url is no http:// or https:// address: give one by"),
         ("{webhook: {url: 'https://hush.example.org', events: [ended]}}", "events names 'ended'"),
