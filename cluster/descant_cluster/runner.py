@@ -30,12 +30,17 @@ POLL_S = 0.1
 LOST = "lost.jsonl"
 
 
-def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) -> None:
+def run_on_ray(
+    request: RunRequest,
+    on_row: Callable[[dict[str, Any]], None],
+    on_lost: Callable[[Mapping[str, Any]], None] = lambda lost: None,
+) -> None:
     """Train on Ray until the run is finished or has stopped at the user's wish.
 
     Args:
         request: what to train; its run folder is one that all workers see.
         on_row: called, in this thread, with each row that the run adds to ``metrics.jsonl``.
+        on_lost: called, in this thread, with the ``ranks`` of workers that were lost, and the ``causes``.
 
     Raises:
         UserError: the cluster can never hold the workers, or what a worker found wrong with the recipe.
@@ -48,7 +53,7 @@ def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) ->
     clear_failure(folder)
     follower = RowFollower(folder / "metrics.jsonl")
     with _scratch(folder) as scratch, _stop_file(folder) as stop:
-        losses = RowFollower(scratch / LOST)
+        losses, told_lost = RowFollower(scratch / LOST), _LossTeller(folder.name, on_lost)
         logger.info("joining the Ray cluster" if placement.run.address else "starting Ray on this machine")
         with cluster(placement) as resources, on_interrupt(stop.request):
             placement.check_room(resources)
@@ -57,7 +62,7 @@ def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) ->
             fit = _Fit(request, placement, placement.gpus(resources))
             while fit.is_running(POLL_S) and Failure.read(folder) is None:
                 _pass_on(follower, on_row)
-                _pass_on(losses, _tell_lost)
+                _pass_on(losses, told_lost)
     _pass_on(follower, on_row)
     _raise_problem(folder, fit, placement, stop.was_requested)
 
@@ -190,8 +195,17 @@ def _tell_idle(placement: Placement, resources: Mapping[str, float]) -> None:
         logger.warning("%d workers train on CPUs: run.workers=%d takes the GPUs", placement.run.workers[0], there)
 
 
-def _tell_lost(lost: Mapping[str, Any]) -> None:
-    ranks = ", ".join(map(str, lost["ranks"]))
-    logger.warning(
-        "worker %s was lost (%s): the run goes on from its last checkpoint", ranks, "; ".join(lost["causes"])
-    )
+class _LossTeller:
+    """Says that workers were lost: to the user, to Prometheus and to the run's callbacks."""
+
+    def __init__(self, run: str, on_lost: Callable[[Mapping[str, Any]], None]) -> None:
+        self._run, self._on_lost = run, on_lost
+
+    def __call__(self, lost: Mapping[str, Any]) -> None:
+        from descant_cluster.gauges import count_lost
+
+        ranks = ", ".join(map(str, lost["ranks"]))
+        causes = "; ".join(lost["causes"])
+        logger.warning("worker %s was lost (%s): the run goes on from its last checkpoint", ranks, causes)
+        count_lost(self._run, len(lost["ranks"]))
+        self._on_lost(lost)

@@ -81,7 +81,9 @@ def _start(placement: Placement) -> None:
         if placement.run.address is None:
             ray.init(address="local", num_cpus=placement.local_cpus(), include_dashboard=False, **quiet)
         else:
-            ray.init(address=placement.run.address, **quiet)
+            joined = ray.init(address=placement.run.address, **quiet)
+            if joined.dashboard_url:
+                logger.info("Ray's dashboard: http://%s", joined.dashboard_url)
     except Exception as error:  # Ray raises plain exceptions when its processes do not come up in time
         if placement.run.address is None:
             cause = " ".join(str(error).split())

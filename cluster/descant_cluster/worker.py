@@ -23,6 +23,8 @@ def train(config: dict[str, str]) -> None:
     folder = Path(request.folder)
     if Failure.read(folder) is not None:
         return  # the try before met an error that this one would meet again
+    from descant_cluster.gauges import RunGauges
+
     context = get_context()
     ranks = Ranks(
         rank=context.get_world_rank(),
@@ -30,4 +32,4 @@ def train(config: dict[str, str]) -> None:
         local_rank=context.get_local_rank(),
         local_world_size=context.get_local_world_size(),
     )
-    work(request, ranks, StopFile(folder).requested)
+    work(request, ranks, StopFile(folder).requested, RunGauges(folder).row if ranks.is_first else None)

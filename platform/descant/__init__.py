@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from descant.api import load, train
+    from descant.callbacks import Callback, Event, register_callback
     from descant.errors import RunError, UserError
     from descant.heads import Head, register_head
     from descant.launch.prepare import Run
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _PLACES = {
     "load": "descant.api",
     "train": "descant.api",
+    "Callback": "descant.callbacks",
+    "Event": "descant.callbacks",
+    "register_callback": "descant.callbacks",
     "RunError": "descant.errors",
     "UserError": "descant.errors",
     "Head": "descant.heads",
@@ -53,8 +57,10 @@ _PLACES = {
 
 __all__ = [
     "BinaryAttributes",
+    "Callback",
     "Classification",
     "Curves",
+    "Event",
     "Head",
     "Landmarks",
     "Reconstruction",
@@ -68,6 +74,7 @@ __all__ = [
     "UserError",
     "__version__",
     "load",
+    "register_callback",
     "register_head",
     "register_stop_rule",
     "register_task",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from descant.callbacks import callbacks
 from descant.cli.formats import FORMATS
 from descant.cli.main import _parse, main
 from descant.demo import make_music
@@ -78,7 +79,7 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "registry", [inputs, trunks, schedules, heads, rules, sharings], ids=lambda registry: registry.kind
+    "registry", [inputs, trunks, schedules, heads, rules, sharings, callbacks], ids=lambda registry: registry.kind
 )
 def test_each_component_is_documented_with_its_options(registry: Registry[Any]) -> None:
     shipped = [(name, cls) for name, cls in registry.items() if cls.__module__.startswith("descant.")]

@@ -26,7 +26,8 @@ def group_runs(folders: Sequence[Path]) -> dict[str, dict[int, Path]]:
     groups: list[dict[int, Path]] = []
     for folder in folders:
         run = _finished(folder)
-        recipe = {key: value for key, value in flatten(run.recipe).items() if key not in NOT_OF_AN_ARM}
+        told = {key: value for key, value in run.recipe.items() if key != "callbacks"}
+        recipe = {key: value for key, value in flatten(told).items() if key not in NOT_OF_AN_ARM}
         if recipe not in recipes:
             recipes.append(recipe)
             groups.append({})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from descant.loop.ranks import Ranks
 from descant.loop.worker import work
@@ -15,12 +16,17 @@ from descant.run.stopping import StopFile, on_interrupt
 logger = logging.getLogger("descant")
 
 
-def run_inline(request: RunRequest, on_row: Callable[[Row], None]) -> None:
+def run_inline(
+    request: RunRequest,
+    on_row: Callable[[Row], None],
+    on_lost: Callable[[Mapping[str, Any]], None] = lambda lost: None,
+) -> None:
     """Train in this process.
 
     Args:
         request: what to train.
         on_row: called with each row that the run writes.
+        on_lost: not called: there are no workers to lose.
     """
     if (workers := request.recipe["run"]["workers"]) not in (None, 1):
         logger.warning("run=inline trains in this process alone: run.workers=%s is not used", workers)

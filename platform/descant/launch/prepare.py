@@ -7,11 +7,12 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from descant.callbacks import Callback, Notices, build_callbacks
 from descant.errors import Interrupted, RunError, UserError, nearest
 from descant.plugins import load_plugins, read_plugins
 from descant.recipe import DataSettings, Recipe, compose, parse_recipe, plugin_names
@@ -22,7 +23,9 @@ from descant.run.request import RunRequest
 from descant.schedules import Schedule
 
 logger = logging.getLogger("descant")
-Runner = Callable[[RunRequest, Callable[[Row], None]], None]
+Lost = Mapping[str, Any]
+"""Workers that were lost: ``ranks`` and ``causes``."""
+Runner = Callable[[RunRequest, Callable[[Row], None], Callable[[Lost], None]], None]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Launch:
     folder: RunFolder
     resumes: bool
     lock: RunLock
+    callbacks: Mapping[str, Callback] = field(default_factory=dict)
 
     @property
     def is_finished(self) -> bool:
@@ -65,8 +69,7 @@ class Launch:
         """
         try:
             if not self.is_finished:
-                (self.folder.path / "summary.json").unlink(missing_ok=True)
-                self._run(on_row)
+                self._run_and_tell(on_row)
         finally:
             self.lock.release()
         summary = self.folder.summary()
@@ -76,10 +79,28 @@ class Launch:
             raise RunError(summary["error"])
         return Run(self.folder.path, summary["status"], summary)
 
-    def _run(self, on_row: Callable[[Row], None]) -> None:
+    def _run_and_tell(self, on_row: Callable[[Row], None]) -> None:
+        """Run, and tell the callbacks what happens."""
+        stopped = self.folder.stopped()
+        (self.folder.path / "summary.json").unlink(missing_ok=True)
+        with Notices(self.callbacks, self.folder.path, stopped) as notices:
+            notices.tell("started", resumes=self.resumes)
+
+            def pass_on(row: Row) -> None:
+                notices.row(row)
+                on_row(row)
+
+            try:
+                self._run(pass_on, lambda lost: notices.tell("worker_lost", **lost))
+            finally:
+                summary = self.folder.summary() or {"status": "failed"}
+                main, error = summary.get("main") or {}, summary.get("error")
+                notices.tell(summary["status"], **main, **({"error": error} if error else {}))
+
+    def _run(self, on_row: Callable[[Row], None], on_lost: Callable[[Lost], None]) -> None:
         """Call the runner; what no worker could write down ends in ``summary.json`` all the same."""
         try:
-            self.runner(self.request, on_row)
+            self.runner(self.request, on_row, on_lost)
         except Interrupted:
             self._note_end({"status": "interrupted"})
             raise
@@ -113,7 +134,7 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     plugins = read_plugins(plugin_names(plain), beside)
     load_plugins(plugins)
     parsed = parse_recipe(plain)
-    runner = _runner(parsed.run.runner)
+    runner, told = _runner(parsed.run.runner), build_callbacks(parsed.callbacks)
     from descant.loop.checks import check, check_continues
     from descant.loop.experiment import Experiment
 
@@ -128,7 +149,7 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
         folder.write_recipe(saved, plugins)
         experiment.description.write(folder.path)
     request = RunRequest(saved, str(folder.path), plugins)
-    return Launch(dataclasses.replace(parsed, plain=saved), request, runner, folder, resumes, lock)
+    return Launch(dataclasses.replace(parsed, plain=saved), request, runner, folder, resumes, lock, told)
 
 
 def _spelled_out(recipe: Recipe, weights: Mapping[str, Schedule]) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from descant.recipe.files import is_path, lineage, read_own, recipe_file, recipe
 _COMPONENTS = ("trunk", "sharing", "balance")
 TEXTS = ("name", "data", "run.name", "run.dir", "run.address")
 """Keys whose values are text even where they look like numbers."""
+LATE = "callbacks"
+"""The key whose ``${…}`` stay, and are resolved where it is used alone: they may be secrets."""
 
 
 def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a recipe as plain dicts, its overrides applied and its ``${…}`` resolved.
+    """Return a recipe as plain dicts, its overrides applied and its ``${…}`` resolved, but for callbacks'.
 
     ``trunk=NAME`` (likewise sharing and balance) puts another component in the place of the recipe's, and
     ``run=inline`` or ``run=ray`` sets the runner. Any other key is set where it stands; a new task may be added.
@@ -94,11 +96,12 @@ def _resolved(recipe: str, plain: dict[str, Any]) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        container = OmegaConf.to_container(OmegaConf.create(plain), resolve=True)
+        early = OmegaConf.create({key: value for key, value in plain.items() if key != LATE})
+        container = OmegaConf.to_container(early, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"the recipe {recipe!r} cannot be resolved: {' '.join(str(error).split())}") from error
     assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+    return {str(key): container.get(key, plain[key]) for key in plain}
 
 
 @contextmanager

@@ -37,12 +37,16 @@ KEYS: dict[str, Any] = {
     "trainer": {},
     "optimizer": {},
     "run": {},
+    "callbacks": {},
     "resume": False,
 }
 """Every key of a recipe with its default."""
 
 NEUTRAL = ("log_steps", "checkpoint_steps", "checkpoint_s", "loader_workers", "quarantine_limit")
 """Keys of the trainer that change what is written or how fast it goes, and not what is learnt."""
+
+ELSEWHERE = ("name", "data_help", "run", "callbacks", "resume")
+"""Keys that say where it is learnt, and who hears of it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Recipe:
     trainer: TrainerSettings
     optimizer: OptimizerSettings
     run: RunSettings
+    callbacks: Mapping[str, Mapping[str, Any]]
     resume: bool
     plain: dict[str, Any]
 
@@ -106,6 +111,7 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         trainer=trainer,
         optimizer=OptimizerSettings.parse(optimizer),
         run=run,
+        callbacks={name: _mapping(f"callbacks.{name}", options) for name, options in full["callbacks"].items()},
         resume=full["resume"],
         plain={**full, **written_out, "resume": False},
     )
@@ -121,7 +127,7 @@ def _checked(plain: Mapping[str, Any]) -> dict[str, Any]:
         if key not in KEYS:
             raise UserError(f"there is no key {key!r} in a recipe: {nearest(key, KEYS)}")
     full = {**KEYS, **plain, "plugins": plugin_names(plain)}
-    for key in ("tasks", "inputs"):
+    for key in ("tasks", "inputs", "callbacks"):
         full[key] = {name: value for name, value in _mapping(key, full[key]).items() if value is not None}
     full |= {"name": as_text(full["name"]), "data_help": str(full["data_help"] or "")}
     if not isinstance(full["seed"], int) or isinstance(full["seed"], bool) or full["seed"] < 0:
@@ -157,7 +163,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def _what(plain: Mapping[str, Any]) -> dict[str, Any]:
-    what = {key: value for key, value in plain.items() if key not in ("run", "resume", "data_help", "name")}
+    what = {key: value for key, value in plain.items() if key not in ELSEWHERE}
     trainer = what.get("trainer") or {}
     return {**what, "trainer": {key: value for key, value in trainer.items() if key not in NEUTRAL}}
 
