@@ -82,14 +82,15 @@ def _overview() -> argparse.ArgumentParser:
 
 def _explain(error: Exception, debug: bool) -> int:
     from descant.errors import Interrupted, UserError
+    from descant.redaction import redacted
 
     if debug:
-        traceback.print_exception(error)
+        print(redacted("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, Interrupted):
-        print(f"descant: {error}" if str(error) else "descant: interrupted", file=sys.stderr)
+        print(redacted(f"descant: {error}") if str(error) else "descant: interrupted", file=sys.stderr)
         return 130
     expected = type(error).__module__ == "descant.errors"
     sentence = str(error) if expected else f"{type(error).__name__}: {error}"
     hint = "" if debug or expected else " (--debug shows where)"
-    print(f"descant: {sentence}{hint}", file=sys.stderr)
+    print(redacted(f"descant: {sentence}{hint}"), file=sys.stderr)
     return 2 if isinstance(error, UserError) else 1

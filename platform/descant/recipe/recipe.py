@@ -38,6 +38,7 @@ KEYS: dict[str, Any] = {
     "optimizer": {},
     "run": {},
     "resume": False,
+    "trust": False,
 }
 """Every key of a recipe with its default."""
 
@@ -107,7 +108,7 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         optimizer=OptimizerSettings.parse(optimizer),
         run=run,
         resume=full["resume"],
-        plain={**full, **written_out, "resume": False},
+        plain={**full, **written_out, "resume": False, "trust": False},
     )
 
 
@@ -129,7 +130,8 @@ def _checked(plain: Mapping[str, Any]) -> dict[str, Any]:
     name = full["name"]
     if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
         raise UserError(f"the recipe's name is {name!r}: give a plain name, which its run folder takes")
-    check_value("resume", bool, full["resume"])
+    for key in ("resume", "trust"):
+        check_value(key, bool, full[key])
     return full
 
 
@@ -157,7 +159,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def _what(plain: Mapping[str, Any]) -> dict[str, Any]:
-    what = {key: value for key, value in plain.items() if key not in ("run", "resume", "data_help", "name")}
+    what = {key: value for key, value in plain.items() if key not in ("run", "resume", "trust", "data_help", "name")}
     trainer = what.get("trainer") or {}
     return {**what, "trainer": {key: value for key, value in trainer.items() if key not in NEUTRAL}}
 
