@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from descant.errors import RunError
+from descant.errors import RunError, UserError
+from descant_cluster.access import Access, find_access, host_port, own_token
+from descant_cluster.job import JOB as JOB_VARIABLE
+from descant_cluster.local import loopback_places, token_files
 from descant_cluster.settings import Placement
+from descant_cluster.tls import check_tls
 
 logger = logging.getLogger("descant")
-# Read by Ray when it starts; whatever the user has set stays.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths in recipes are relative to where the user stands
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # the default of 2 s delays the start, each report and the end
@@ -25,6 +28,7 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker that asked for no GPU sees none
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # workers that end with the run are no news
 }
+"""Read by Ray when it starts; whatever the user has set stays."""
 _LOCAL_ENVIRONMENT = {
     "RAY_worker_niceness": "0",  # the default of 15 starves workers on a machine that does anything else
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away; it would be one more process
@@ -41,17 +45,49 @@ def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
     Raises:
         RunError: nobody answers at the address.
     """
-    settings = _ENVIRONMENT if placement.run.address else _ENVIRONMENT | _LOCAL_ENVIRONMENT
+    settings = ENVIRONMENT if placement.run.address else ENVIRONMENT | _LOCAL_ENVIRONMENT
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    check_tls()
     import ray
 
+    with _access(placement.run.address) as access, access.environment(), _on_loopback(placement.run.address):
+        try:
+            _start(placement)
+            _speak_for_ray()
+            yield _resources()
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _access(address: str | None) -> Iterator[Access]:
+    """Yield how to start a cluster here, or how to call the one at ``address``."""
+    if address is None:
+        with own_token() as access:
+            yield access
+    elif JOB_VARIABLE in os.environ:
+        yield Access({})  # within a job: the cluster has given it all that it needs
+    else:
+        yield find_access(address, token_files())
+
+
+@contextmanager
+def _on_loopback(address: str | None) -> Iterator[None]:
+    """Have Ray take this machine's loopback for its address, where the cluster is one that listens there alone.
+
+    Ray's setting is for systems on which it starts no clusters of several machines; elsewhere it puts the machine's
+    address in the place of 127.0.0.1, where such a cluster does not listen.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    if address is None or host_port(address) in loopback_places():
+        ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        _start(placement)
-        _speak_for_ray()
-        yield _resources()
+        yield
     finally:
-        ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _speak_for_ray() -> None:
@@ -86,7 +122,7 @@ def _start(placement: Placement) -> None:
         if placement.run.address is None:
             cause = " ".join(str(error).split())
             raise RunError(f"Ray did not start on this machine ({cause}): try again, or set run=inline") from error
-        raise RunError(_silent(placement.run.address, error)) from error
+        raise _refusal(placement.run.address, error) from error
     finally:
         imports.join()
 
@@ -100,6 +136,21 @@ def check_answers(address: str, timeout_s: float = 5.0) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
     except OSError as error:
         raise RunError(_silent(address, error)) from error
+
+
+def _refusal(address: str, error: Exception) -> Exception:
+    """Return what to say of a cluster that answers and does not take this process."""
+    from ray.exceptions import AuthenticationError
+
+    words = " ".join(str(error).split())
+    if "ersion mismatch" in words:
+        return UserError(f"the cluster at run.address={address} runs other versions than this environment: {words}")
+    if isinstance(error, AuthenticationError) or "UNAUTHENTICATED" in words.upper():
+        return UserError(
+            f"the cluster at run.address={address} refuses this token: set RAY_AUTH_TOKEN_PATH to the file that holds "
+            f"its own"
+        )
+    return RunError(_silent(address, error))
 
 
 def _silent(address: str, error: Exception) -> str:
