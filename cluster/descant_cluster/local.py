@@ -21,7 +21,7 @@ from descant.locks import FileLock
 from descant_cluster.access import Access, by_file, host_port, no_authentication
 from descant_cluster.marked import MARK, end, is_alive, marked
 from descant_cluster.rest import Dashboard
-from descant_cluster.state import TOKEN, new_token, state_folder, write_private
+from descant_cluster.state import TOKEN, new_token, state_folder, state_path, write_private
 from descant_cluster.tls import check_tls
 
 FILE = "cluster.json"
@@ -157,11 +157,11 @@ def down() -> Local | None:
 def current() -> Local | None:
     """Return the cluster that ``up`` started last and ``down`` has not ended, running or not."""
     try:
-        return Local(**json.loads((state_folder() / FILE).read_text(encoding="utf-8")))
+        return Local(**json.loads((state_path() / FILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise UserError(f"{str(state_folder() / FILE)!r} is not what 'descant cluster up' writes: remove it") from error
+        raise UserError(f"{str(state_path() / FILE)!r} is not what 'descant cluster up' writes: remove it") from error
 
 
 def token_files() -> dict[str, Path]:
@@ -227,7 +227,7 @@ def _command(wish: Wish, folder: Path, port: int, gcs_port: int) -> list[str]:
         *(f"--num-cpus={wish.workers}", f"--port={gcs_port}", f"--temp-dir={folder}", *node),
         *("--include-dashboard=true", f"--dashboard-host={host}", f"--dashboard-port={port}"),
         "--dashboard-agent-listen-port=0",
-        "--ray-client-server-port=0",  # no server for Ray's own thin client
+        f"--ray-client-server-port={_free_port(wish.host, 0)}",
         "--disable-usage-stats",
     ]
 
@@ -267,6 +267,6 @@ def _clear(cluster: Local) -> None:
         deadline_s = time.monotonic() + _END_S
         while cluster.is_running and time.monotonic() < deadline_s:
             time.sleep(0.1)
-    end(marked(cluster.mark), patience_s=5.0)
+    end(marked(cluster.mark, cluster.folder), patience_s=5.0)
     shutil.rmtree(cluster.folder, ignore_errors=True)
     (state_folder() / FILE).unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """The processes that ``descant cluster up`` started, found by a mark in their environment, which children inherit.
 
 A process that was started by anybody else never has the mark: neither a number that the system has given to another
-process since, nor another Ray cluster on the machine, can be taken for one.
+process since, nor another Ray cluster on the machine, can be taken for one. Ray's workers and agents write their titles
+over their environment; they are known by their logs, which lie in the cluster's own folder.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import psutil
 MARK = "DESCANT_CLUSTER"
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """Return the living processes of this user with a mark, but for this one and those above it."""
+def marked(mark: str, folder: str) -> list[psutil.Process]:
+    """Return the living processes of the cluster with a mark and a folder, but for this one and those above it."""
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    return [process for process in psutil.process_iter() if process.pid not in spared and _mark(process) == mark]
+    others = [process for process in psutil.process_iter() if process.pid not in spared]
+    return [process for process in others if _mark(process) == mark or _logs_into(process, folder)]
 
 
 def is_alive(pid: int, mark: str) -> bool:
@@ -46,6 +48,16 @@ def _mark(process: psutil.Process) -> str | None:
         return str(process.environ().get(MARK))
     except (psutil.Error, OSError):
         return None  # it has ended meanwhile, or is another user's
+
+
+def _logs_into(process: psutil.Process, folder: str) -> bool:
+    """Return whether a process has a title of Ray's and writes files of the cluster."""
+    try:
+        if not process.cmdline()[0:1] or not process.cmdline()[0].startswith("ray::"):
+            return False
+        return any(file.path.startswith(f"{folder}/") for file in process.open_files())
+    except (psutil.Error, OSError):
+        return False
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:

@@ -82,7 +82,7 @@ def _on_loopback(address: str | None) -> Iterator[None]:
     from ray._private import ray_constants
 
     before = ray_constants.ENABLE_RAY_CLUSTER
-    if address is None or host_port(address) in loopback_places():
+    if address is None or (JOB_VARIABLE not in os.environ and host_port(address) in loopback_places()):
         ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         yield

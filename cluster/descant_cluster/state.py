@@ -11,14 +11,18 @@ from descant.errors import UserError
 TOKEN = "token"
 
 
+def state_path() -> Path:
+    """Return ``$XDG_STATE_HOME/descant``, by default ``~/.local/state/descant``, which may not be there."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "descant"
+
+
 def state_folder() -> Path:
-    """Return ``$XDG_STATE_HOME/descant``, by default ``~/.local/state/descant``; it is made, for its owner alone.
+    """Return ``state_path``, made for its owner alone.
 
     Raises:
         UserError: it cannot be made, or belongs to another user.
     """
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    folder = Path(base) / "descant"
+    folder = state_path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)

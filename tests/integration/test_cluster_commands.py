@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -70,6 +71,10 @@ class User:
         lines = self.says("status").stdout.splitlines()[1:]
         return {line.split()[0]: line.split()[1] for line in lines}
 
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of the cluster."""
+        return marked(self.cluster()["mark"], self.cluster()["folder"])
+
     def cluster(self) -> dict[str, Any]:
         known: dict[str, Any] = json.loads((self.home / ".local/state/descant/cluster.json").read_text())
         return known
@@ -88,11 +93,12 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
         assert user.cluster()["address"] in started.stdout.splitlines(), "on a line of its own"
         yield user
     finally:
-        mark = user.cluster()["mark"]
+        all_of_it = user.processes()
         ended = user.says("cluster", "down")
-        left = [process.cmdline() for process in marked(mark)]
-        for process in marked(mark):
-            process.kill()
+        left = [process.cmdline() for process in all_of_it if process.is_running()]
+        for process in all_of_it:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
     assert ended.returncode == 0 and left == []
 
 
@@ -126,7 +132,7 @@ def test_the_token_is_its_owners_alone(user: User) -> None:
     assert len(secret) == 64
     folder = Path(user.cluster()["folder"])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert len(marked(user.cluster()["mark"])) > 4
+    assert len(user.processes()) > 4
     for process in psutil.process_iter():
         try:
             assert secret not in " ".join(process.cmdline()), "in the list of processes"
@@ -137,18 +143,19 @@ def test_the_token_is_its_owners_alone(user: User) -> None:
             assert secret.encode() not in file.read_bytes(), file
 
 
-def listeners(mark: str) -> dict[tuple[str, int], str]:
-    """Return the address and port of every listening socket of the marked processes, and whose it is."""
+def listeners(user: User) -> dict[tuple[str, int], str]:
+    """Return the address and port of every listening socket of the cluster, and whose it is."""
     found = {}
-    for process in marked(mark):
+    for process in user.processes():
         for connection in process.net_connections("inet"):
             if connection.status == psutil.CONN_LISTEN or (connection.type == 2 and not connection.raddr):
-                found[connection.laddr.ip, connection.laddr.port] = " ".join(process.cmdline())[:80]
+                ip = connection.laddr.ip.removeprefix("::ffff:")
+                found[ip, connection.laddr.port] = " ".join(process.cmdline())[:80]
     return found
 
 
 def test_nothing_listens_beyond_loopback(user: User) -> None:
-    found = listeners(user.cluster()["mark"])
+    found = listeners(user)
     assert len(found) > 6
     assert {place: whose for place, whose in found.items() if place[0] not in ("127.0.0.1", "::1")} == {}
 
@@ -157,7 +164,7 @@ def test_on_loopback_ray_itself_refuses_who_has_no_token(user: User) -> None:
     import grpc
 
     answers = {}
-    for ip, port in listeners(user.cluster()["mark"]):
+    for ip, port in listeners(user):
         for service in (
             "NodeInfoGcsService/GetAllNodeInfo",
             "NodeManagerService/GetNodeStats",
@@ -229,7 +236,7 @@ def test_a_job_is_submitted_stopped_continued_killed_and_continued(user: User, d
     second = job_name(user.says("resubmit", first))
     before = (user.folder / "runs/long/metrics.jsonl").read_bytes().count(b"\n")
     wait_for_steps(user, "long", before + 20)
-    (driver,) = [process for process in marked(user.cluster()["mark"]) if "descant_cluster.job" in process.cmdline()]
+    (driver,) = [process for process in user.processes() if "descant_cluster.job" in process.cmdline()]
     driver.kill()
     died = user.says("logs", second, "--follow")
     assert died.returncode == 1 and f"descant resubmit {second}" in died.stderr, died.stderr

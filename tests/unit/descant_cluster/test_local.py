@@ -74,7 +74,7 @@ def test_down_ends_what_has_the_mark_and_nothing_else(home: Path) -> None:
         record(ours.pid, "of-this-test", folder)
         cluster = current()
         assert cluster is not None and cluster.is_running
-        assert {process.pid for process in marked("of-this-test")} == {ours.pid, orphan.pid}
+        assert {process.pid for process in marked("of-this-test", str(folder))} == {ours.pid, orphan.pid}
         assert down() == cluster
         assert ours.poll() is not None and orphan.poll() is not None and other.poll() is None
         assert not folder.exists() and current() is None and down() is None
