@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 from descant.errors import RunError, UserError
 from descant_cluster.access import Access, find_access, host_port, own_token
 from descant_cluster.job import JOB as JOB_VARIABLE
+from descant_cluster.knock import check_answers, check_let_in, silent
 from descant_cluster.local import loopback_places, token_files
 from descant_cluster.settings import Placement
 from descant_cluster.tls import check_tls
@@ -69,7 +69,10 @@ def _access(address: str | None) -> Iterator[Access]:
     elif JOB_VARIABLE in os.environ:
         yield Access({})  # within a job: the cluster has given it all that it needs
     else:
-        yield find_access(address, token_files())
+        check_answers(address)
+        access = find_access(address, token_files())
+        check_let_in(address, access)
+        yield access
 
 
 @contextmanager
@@ -107,8 +110,6 @@ def _speak_for_ray() -> None:
 def _start(placement: Placement) -> None:
     import ray
 
-    if placement.run.address is not None:
-        check_answers(placement.run.address)
     # While Ray's processes start, this one would only wait.
     imports = threading.Thread(target=import_module, args=("descant_cluster.trainer",))
     imports.start()
@@ -127,35 +128,12 @@ def _start(placement: Placement) -> None:
         imports.join()
 
 
-def check_answers(address: str, timeout_s: float = 5.0) -> None:
-    """Raise a RunError when nothing listens at ``[ray://]host:port``: Ray itself would try for ten minutes."""
-    host, _, port = address.rpartition("://")[2].rstrip("/").rpartition(":")
-    if not host or not port.isdigit():
-        return  # "auto" and the like are Ray's to resolve
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
-    except OSError as error:
-        raise RunError(_silent(address, error)) from error
-
-
 def _refusal(address: str, error: Exception) -> Exception:
     """Return what to say of a cluster that answers and does not take this process."""
-    from ray.exceptions import AuthenticationError
-
     words = " ".join(str(error).split())
     if "ersion mismatch" in words:
         return UserError(f"the cluster at run.address={address} runs other versions than this environment: {words}")
-    if isinstance(error, AuthenticationError) or "UNAUTHENTICATED" in words.upper():
-        return UserError(
-            f"the cluster at run.address={address} refuses this token: set RAY_AUTH_TOKEN_PATH to the file that holds "
-            f"its own"
-        )
-    return RunError(_silent(address, error))
-
-
-def _silent(address: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0]
-    return f"no Ray cluster answers at run.address={address} ({reason}): give a running one's, or null for one here"
+    return RunError(silent(address, words))
 
 
 def _resources() -> dict[str, float]:

@@ -11,9 +11,14 @@ USE = "RAY_USE_TLS"
 FILES = ("RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
 
 
+def tls_files() -> list[str]:
+    """Return the files of this machine's certificate, of its key and of the authority; none where TLS is off."""
+    return [os.environ[name] for name in FILES] if _is_on() else []
+
+
 def check_tls() -> None:
     """Raise a UserError when TLS is asked for and a file of it is not there, which Ray says in a crash only."""
-    if os.environ.get(USE, "0") in ("", "0", "false", "False"):
+    if not _is_on():
         return
     for name in FILES:
         place = os.environ.get(name)
@@ -22,3 +27,7 @@ def check_tls() -> None:
     key = Path(os.environ[FILES[1]])
     if key.stat().st_mode & 0o077:
         raise UserError(f"the key {str(key)!r} can be read by other users: chmod 600 {key}")
+
+
+def _is_on() -> bool:
+    return os.environ.get(USE, "0").lower() in ("1", "true")
