@@ -38,15 +38,16 @@ class Access:
     token: str | None = None
     source: str = ""
 
-    @contextmanager
-    def environment(self) -> Iterator[None]:
-        """Let Ray in this process, and in those it starts, find the variables until the end of the block."""
-        before = {name: os.environ.get(name) for name in self.variables}
-        _set(self.variables)
-        try:
-            yield
-        finally:
-            _set(before)
+
+@contextmanager
+def environment(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Let Ray, in this process and those it starts, find variables until the end of the block; None takes one out."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
+    try:
+        yield
+    finally:
+        _set(before)
 
 
 def no_authentication() -> Access:

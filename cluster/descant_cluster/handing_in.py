@@ -27,7 +27,8 @@ from descant_cluster.session import ENVIRONMENT
 from descant_cluster.state import state_folder, write_private
 
 RECIPE = "recipe.yaml"
-_STOP_S = 120  # Ray's 3 s are too short for a checkpoint
+STOP_S = 120
+"""How long a job that is to end may take for its checkpoint; Ray's own 3 s are too short."""
 _ON_CLUSTER = "${oc."  # what only the cluster's environment may know
 
 
@@ -50,7 +51,7 @@ class Job:
         name = f"{re.sub(r'[^A-Za-z0-9_.-]', '-', self.run)}-{secrets.token_hex(3)}"
         project = dashboard.upload(*zipped(project_files()))
         own = dashboard.upload(*zipped({path: text.encode() for path, text in self.files.items()}))
-        variables = {**ENVIRONMENT, "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_S), JOB: name, CLIENT: json.dumps(versions())}
+        variables = {**ENVIRONMENT, "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_S), JOB: name, CLIENT: json.dumps(versions())}
         dashboard.submit(
             {
                 "submission_id": name,

@@ -11,7 +11,7 @@ from typing import Any
 
 from descant.errors import RunError, UserError
 from descant_cluster.access import find_access, is_disabled, no_authentication
-from descant_cluster.handing_in import remembered
+from descant_cluster.handing_in import STOP_S, remembered
 from descant_cluster.local import current, token_files
 from descant_cluster.rest import ENDED, Dashboard, checked_address, is_loopback
 from descant_cluster.runner import STARTS
@@ -91,14 +91,22 @@ def follow(dashboard: Dashboard, name: str, *, until_it_trains: bool = False) ->
     return latest
 
 
-def wait_for_end(dashboard: Dashboard, name: str, patience_s: float) -> dict[str, Any]:
-    """Return what is known of a job once it has ended, or after ``patience_s``."""
-    deadline_s = time.monotonic() + patience_s
-    while True:
+def stop(dashboard: Dashboard, name: str) -> dict[str, Any]:
+    """Ask a job to end, and return what is known of it once it has.
+
+    Raises:
+        RunError: it has not, in more time than Ray gives it.
+    """
+    job = dashboard.job(name)
+    if job["status"] not in ENDED:
+        dashboard.stop(name)
+    deadline_s = time.monotonic() + STOP_S + 30.0
+    while job["status"] not in ENDED:
+        if time.monotonic() > deadline_s:
+            raise RunError(f"the job {name} does not end: see 'descant logs {name}'")
+        time.sleep(_POLL_S / 4)
         job = dashboard.job(name)
-        if job["status"] in ENDED or time.monotonic() > deadline_s:
-            return job
-        time.sleep(_POLL_S / 2)
+    return job
 
 
 def exit_code(job: dict[str, Any]) -> int:

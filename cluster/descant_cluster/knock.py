@@ -1,4 +1,4 @@
-"""Whether a running Ray cluster lets this process in: asked before Ray, which knocks for minutes and does not say why."""
+"""Whether a running cluster lets this process in: asked before Ray is, which knocks for minutes and says not why."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from descant.errors import RunError, UserError
 from descant.locks import FileLock
 from descant_cluster.access import Access, by_file, host_port, no_authentication
@@ -33,9 +35,8 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",  # the default of 15 starves workers on a machine that does anything else
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker that asked for no GPU sees none
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # its end is the end of all that it could be drained to
 }
-# Ray's own word for clusters of one machine: its servers then listen on loopback alone, instead of on all interfaces.
-_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Local:
         gcs: what ``run.address`` takes.
         workers: how many workers of one CPU find room.
         host: what the dashboard listens on.
-        folder: Ray's files of this cluster.
+        folder: what is written of this cluster, by Ray in a folder within it that is open to all.
         token: the file of its token, None without authentication.
         started: seconds since 1970.
     """
@@ -164,6 +165,18 @@ def current() -> Local | None:
         raise UserError(f"{str(state_path() / FILE)!r} is not what 'descant cluster up' writes: remove it") from error
 
 
+def on_loopback() -> dict[str, str]:
+    """Return the environment in which all that Ray and torch start listens on loopback alone."""
+    interfaces = psutil.net_if_addrs()
+    loopback = next((name for name, has in interfaces.items() if any(one.address == LOOPBACK[0] for one in has)), "lo")
+    return {
+        # Ray's word for systems on which it has clusters of one machine alone.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "GLOO_SOCKET_IFNAME": loopback,
+        "NCCL_SOCKET_IFNAME": loopback,
+    }
+
+
 def token_files() -> dict[str, Path]:
     """Return the token's file of the cluster that runs here, by each ``host:port`` of it."""
     cluster = _running()
@@ -182,15 +195,15 @@ def _running() -> Local | None:
 
 
 def _start(wish: Wish, state: Path) -> tuple[Local, subprocess.Popen[bytes]]:
+    port, gcs_port = _free_port(wish.host, wish.port), _free_port(wish.host, 0)
+    token = new_token(state / TOKEN) if wish.authentication else None
+    access = by_file(token) if token is not None else no_authentication()
     # Sockets lie in it, whose paths must be short; mkdtemp makes it for its owner alone.
     folder = Path(tempfile.mkdtemp(prefix="descant-"))
     mark = folder.name + f"-{time.time_ns():x}"
-    token = new_token(state / TOKEN) if wish.authentication else None
-    access = by_file(token) if token is not None else no_authentication()
-    port, gcs_port = _free_port(wish.host, wish.port), _free_port(wish.host, 0)
     environment = {name: value for name, value in os.environ.items() if name not in (*access.variables, "RAY_ADDRESS")}
     environment |= {name: value for name, value in access.variables.items() if value is not None}
-    environment |= _ENVIRONMENT | (_ONE_MACHINE if wish.is_loopback else {}) | {MARK: mark}
+    environment |= _ENVIRONMENT | (on_loopback() if wish.is_loopback else {}) | {MARK: mark}
     # Jobs find this environment's programs.
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with (folder / "start.log").open("wb") as log:
@@ -224,7 +237,7 @@ def _command(wish: Wish, folder: Path, port: int, gcs_port: int) -> list[str]:
     node = [] if wish.is_loopback or host in ("0.0.0.0", "::") else [f"--node-ip-address={host}"]
     return [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
-        *(f"--num-cpus={wish.workers}", f"--port={gcs_port}", f"--temp-dir={folder}", *node),
+        *(f"--num-cpus={wish.workers}", f"--port={gcs_port}", f"--temp-dir={folder / 'ray'}", *node),
         *("--include-dashboard=true", f"--dashboard-host={host}", f"--dashboard-port={port}"),
         "--dashboard-agent-listen-port=0",
         f"--ray-client-server-port={_free_port(wish.host, 0)}",

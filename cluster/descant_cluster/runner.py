@@ -125,8 +125,7 @@ class _Fit:
 
 
 def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) -> Any:
-    from ray.train.torch import TorchConfig
-
+    from descant_cluster.rendezvous import BoundTorchConfig
     from descant_cluster.trainer import LocalTrainer, ShardTrainer
     from descant_cluster.worker import train
 
@@ -135,7 +134,7 @@ def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) 
         functools.partial(train, request.to_json()),  # not as its configuration, which Ray keeps and shows
         scaling_config=_scaling(placement, gpus_per_worker),
         # Counts, metrics and requests to stop are summed on the CPU, gradients where they are.
-        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl") if gpus_per_worker else None,
+        torch_config=BoundTorchConfig(backend="cpu:gloo,cuda:nccl" if gpus_per_worker else None),
         run_config=_run_config(placement.run, Path(request.folder) / ".ray"),
     )
 

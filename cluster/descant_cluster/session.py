@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import Any
 
 from descant.errors import RunError, UserError
-from descant_cluster.access import Access, find_access, host_port, own_token
+from descant_cluster.access import Access, environment, find_access, host_port, own_token
 from descant_cluster.job import JOB as JOB_VARIABLE
 from descant_cluster.knock import check_answers, check_let_in, silent
-from descant_cluster.local import loopback_places, token_files
+from descant_cluster.local import loopback_places, on_loopback, token_files
 from descant_cluster.settings import Placement
 from descant_cluster.tls import check_tls
 
@@ -51,7 +51,7 @@ def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
     check_tls()
     import ray
 
-    with _access(placement.run.address) as access, access.environment(), _on_loopback(placement.run.address):
+    with _access(placement.run.address) as access, environment(access.variables), _on_loopback(placement.run.address):
         try:
             _start(placement)
             _speak_for_ray()
@@ -84,11 +84,14 @@ def _on_loopback(address: str | None) -> Iterator[None]:
     """
     from ray._private import ray_constants
 
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    if address is None or (JOB_VARIABLE not in os.environ and host_port(address) in loopback_places()):
-        ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
+    if address is not None and (JOB_VARIABLE in os.environ or host_port(address) not in loopback_places()):
         yield
+        return
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with environment(on_loopback()):
+            yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
 

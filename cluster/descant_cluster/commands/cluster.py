@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="needed for --no-authentication with a --host that other machines reach",
     )
-    actions.add_parser("down", help="end it, and all jobs on it")
+    actions.add_parser("down", help="end it, and all jobs on it, which write their checkpoints first")
     actions.add_parser("status", help="whether it runs, where, and what runs on it")
 
 
@@ -52,8 +52,19 @@ def _up(args: argparse.Namespace) -> int:
 
 
 def _down(args: argparse.Namespace) -> int:
-    from descant_cluster.local import down
+    from contextlib import suppress
 
+    from descant.errors import RunError, UserError
+    from descant_cluster.jobs import stop
+    from descant_cluster.local import current, down
+    from descant_cluster.rest import Dashboard
+
+    before = current()
+    if before is not None and before.is_running:
+        with suppress(RunError, UserError):  # it may be half dead
+            dashboard = Dashboard(before.address, before.access)
+            for job in dashboard.jobs():
+                stop(dashboard, job["submission_id"])
     cluster = down()
     print("no cluster was running" if cluster is None else f"the cluster at {cluster.address} has ended")
     return 0

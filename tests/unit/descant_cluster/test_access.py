@@ -10,7 +10,7 @@ import pytest
 
 from descant.errors import UserError
 from descant.redaction import redacted
-from descant_cluster.access import find_access, host_port, own_token
+from descant_cluster.access import environment, find_access, host_port, own_token
 
 PLACE = "http://127.0.0.1:8265"
 
@@ -52,7 +52,7 @@ def test_a_token_that_cannot_be_read_is_one_sentence(
 
 def test_a_cluster_of_ones_own_has_a_token_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "of-another-cluster")
-    with own_token() as access, access.environment():
+    with own_token() as access, environment(access.variables):
         file = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
         assert os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN" not in os.environ
         assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(file.parent.stat().st_mode) == 0o700
