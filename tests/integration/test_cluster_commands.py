@@ -22,6 +22,7 @@ from descant_cluster.marked import marked
 from support import mel_data_set
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
+SERVICES = ("NodeInfoGcsService/GetAllNodeInfo", "JobInfoGcsService/GetAllJobInfo", "NodeManagerService/GetNodeStats")
 PATIENCE_S = 240.0  # a bound for a hanging test, not a measure
 PLUGIN = """
 from descant import Classification, register_task
@@ -148,10 +149,11 @@ def listeners(user: User) -> dict[tuple[str, int], str]:
     """Return the address and port of every listening socket of the cluster, and whose it is."""
     found = {}
     for process in user.processes():
-        for connection in process.net_connections("inet"):
-            if connection.status == psutil.CONN_LISTEN or (connection.type == 2 and not connection.raddr):
-                ip = connection.laddr.ip.removeprefix("::ffff:")
-                found[ip, connection.laddr.port] = " ".join(process.cmdline())[:80]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    ip = connection.laddr.ip.removeprefix("::ffff:")
+                    found[ip, connection.laddr.port] = " ".join(process.cmdline())[:80]
     return found
 
 
