@@ -22,7 +22,12 @@ from descant_cluster.marked import marked
 from support import mel_data_set
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-SERVICES = ("NodeInfoGcsService/GetAllNodeInfo", "JobInfoGcsService/GetAllJobInfo", "NodeManagerService/GetNodeStats")
+# Of the head, of a node and of each process that runs tasks.
+SERVICES = (
+    "NodeInfoGcsService/GetAllNodeInfo",
+    "NodeManagerService/GetNodeStats",
+    "CoreWorkerService/GetCoreWorkerStats",
+)
 PATIENCE_S = 240.0  # a bound for a hanging test, not a measure
 PLUGIN = """
 from descant import Classification, register_task
@@ -175,7 +180,7 @@ def check_nothing_answers_strangers(user: User) -> None:
                     except grpc.RpcError as error:
                         answers[port, service] = error.code().name
     assert "OK" not in answers.values(), answers
-    assert len({port for (port, _), code in answers.items() if code == "UNAUTHENTICATED"}) >= 4, answers
+    assert len({port for (port, _), code in answers.items() if code == "UNAUTHENTICATED"}) > 2, answers
 
 
 def test_without_a_token_or_with_a_wrong_one_nothing_runs(user: User, data: str, tmp_path: Path) -> None:
