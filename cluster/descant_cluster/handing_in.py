@@ -24,11 +24,12 @@ from descant_cluster.job import CLIENT, JOB, versions
 from descant_cluster.package import project_files, zipped
 from descant_cluster.rest import Dashboard
 from descant_cluster.session import ENVIRONMENT
-from descant_cluster.state import state_folder, write_private
+from descant_cluster.state import state_folder, state_path, write_private
 
 RECIPE = "recipe.yaml"
 STOP_S = 120
 """How long a job that is to end may take for its checkpoint; Ray's own 3 s are too short."""
+_JOBS = "jobs"
 _ON_CLUSTER = "${oc."  # what only the cluster's environment may know
 
 
@@ -65,6 +66,7 @@ class Job:
 
     def _remember(self, name: str, address: str) -> None:
         known = {"address": address, "run": self.run, "folder": self.folder, "files": dict(self.files)}
+        (state_folder() / _JOBS).mkdir(mode=0o700, exist_ok=True)
         write_private(_record(name), json.dumps(known, indent=1))
 
 
@@ -120,6 +122,4 @@ def _entrypoint() -> str:
 
 
 def _record(name: str) -> Path:
-    folder = state_folder() / "jobs"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{Path(name).name}.json"
+    return state_path() / _JOBS / f"{Path(name).name}.json"

@@ -3,87 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from descant_cluster.marked import marked
+from cluster_user import PATIENCE_S, PLUGIN, RECIPE, User, check_nothing_answers_strangers, one_sentence
+from descant_cluster.marked import MARK
 from support import mel_data_set
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-# Of the head, of a node and of each process that runs tasks.
-SERVICES = (
-    "NodeInfoGcsService/GetAllNodeInfo",
-    "NodeManagerService/GetNodeStats",
-    "CoreWorkerService/GetCoreWorkerStats",
-)
-PATIENCE_S = 240.0  # a bound for a hanging test, not a measure
-PLUGIN = """
-from descant import Classification, register_task
-
-@register_task("tone_of_a_job")
-class Tone(Classification):
-    \"\"\"The genre under another name.\"\"\"
-    label = "genre"
-"""
-RECIPE = """
-defaults: [genre, _self_]
-plugins: [my_tasks.py]
-tasks:
-  genre: {hidden: [4]}
-  tone_of_a_job: {weight: 0.1}
-inputs: {mel: {crop_frames: 10}}
-trunk: {name: mlp, hidden: [4]}
-trainer: {batch_size: 8, loader_workers: 0, log_steps: 1}
-"""
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody at a shell, with a home and a folder of their own."""
-
-    home: Path
-    folder: Path
-
-    def environment(self, **variables: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "XDG_", "DESCANT_"))}
-        return {**kept, "HOME": str(self.home), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **variables}
-
-    def says(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "descant", *words],
-            cwd=self.folder,
-            env=self.environment(**variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
-
-    def jobs(self) -> dict[str, str]:
-        """Return the status of each job."""
-        lines = self.says("status").stdout.splitlines()[1:]
-        return {line.split()[0]: line.split()[1] for line in lines}
-
-    def processes(self) -> list[psutil.Process]:
-        """Return all processes of the cluster."""
-        return marked(self.cluster()["mark"], self.cluster()["folder"])
-
-    def cluster(self) -> dict[str, Any]:
-        known: dict[str, Any] = json.loads((self.home / ".local/state/descant/cluster.json").read_text())
-        return known
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +27,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """The user of a cluster of two workers, which is ended at the end."""
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("clean")
     (folder / "my_recipe.yaml").write_text(RECIPE)
-    (folder / "my_tasks.py").write_text(PLUGIN)
+    (folder / "my_tasks.py").write_text(PLUGIN.format(slow=str(home / "slow")))
     user = User(home, folder)
     try:
         started = user.says("cluster", "up", "--workers", "2")
@@ -112,14 +48,6 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"data={mel_data_set(tmp_path_factory.mktemp('mels'), train=64, validation=8, test=8, frames=20)}"
-
-
-def one_sentence(done: subprocess.CompletedProcess[str], words: str, code: int = 2) -> None:
-    """Assert that a command was refused in one sentence, without a word of the token."""
-    assert done.returncode == code, done.stdout + done.stderr
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(said) == 1 and said[0].startswith("descant: "), done.stderr
-    assert words in said[0]
 
 
 def test_a_second_cluster_is_refused_and_the_first_one_is_known(user: User) -> None:
@@ -150,39 +78,6 @@ def test_the_token_is_its_owners_alone(user: User) -> None:
             assert secret.encode() not in file.read_bytes(), file
 
 
-def listeners(user: User) -> dict[tuple[str, int], str]:
-    """Return the address and port of every listening socket of the cluster, and whose it is."""
-    found = {}
-    for process in user.processes():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for connection in process.net_connections("inet"):
-                if connection.status == psutil.CONN_LISTEN:
-                    ip = connection.laddr.ip.removeprefix("::ffff:")
-                    found[ip, connection.laddr.port] = " ".join(process.cmdline())[:80]
-    return found
-
-
-def check_nothing_answers_strangers(user: User) -> None:
-    """Assert that all of a cluster listens on loopback alone, and that Ray refuses there who has no token."""
-    import grpc
-
-    found = listeners(user)
-    assert len(found) > 9, "the head's services, its agents, the dashboard, and what each worker serves"
-    assert {place: whose for place, whose in found.items() if place[0] not in ("127.0.0.1", "::1")} == {}
-    answers = {}
-    for ip, port in found:
-        for service in SERVICES:
-            for given in (None, [("authorization", f"Bearer {'0' * 64}")]):
-                with grpc.insecure_channel(f"{ip}:{port}") as channel:
-                    try:
-                        channel.unary_unary(f"/ray.rpc.{service}")(b"", timeout=2.0, metadata=given)
-                        answers[port, service] = "OK"
-                    except grpc.RpcError as error:
-                        answers[port, service] = error.code().name
-    assert "OK" not in answers.values(), answers
-    assert len({port for (port, _), code in answers.items() if code == "UNAUTHENTICATED"}) > 2, answers
-
-
 def test_without_a_token_or_with_a_wrong_one_nothing_runs(user: User, data: str, tmp_path: Path) -> None:
     address = user.cluster()["address"]
     submit = ["submit", "my_recipe.yaml", "--address", address, data]
@@ -204,19 +99,6 @@ def test_without_a_token_or_with_a_wrong_one_nothing_runs(user: User, data: str,
     assert user.jobs() == {}
 
 
-def summary(user: User, run: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((user.folder / "runs" / run / "summary.json").read_text())
-    return found
-
-
-def wait_for_steps(user: User, run: str, steps: int) -> None:
-    rows = user.folder / "runs" / run / "metrics.jsonl"
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not rows.exists() or rows.read_bytes().count(b'"metric": "loss"') < 2 * steps:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
-
-
 def job_name(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     (name,) = re.findall(r"^job: (\S+)$", done.stdout, flags=re.MULTILINE)
@@ -224,32 +106,34 @@ def job_name(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_a_job_is_submitted_stopped_continued_killed_and_continued(user: User, data: str) -> None:
-    submit = ["submit", "my_recipe.yaml", data, "trainer.epochs=400", "trainer.checkpoint_s=1", "run.name=long"]
+    (user.home / "slow").touch()
+    submit = ["submit", "my_recipe.yaml", data, "trainer.epochs=20", "trainer.checkpoint_s=1", "run.name=long"]
     first = job_name(user.says(*submit))
     assert user.jobs() == {first: "running"}
-    wait_for_steps(user, "long", 20)
+    user.wait_for_losses("long", 20)
     check_nothing_answers_strangers(user)
     stopped = user.says("stop", first)
     assert stopped.returncode == 0 and f"descant resubmit {first}" in stopped.stdout
     assert user.jobs() == {first: "stopped"}
-    assert summary(user, "long")["status"] == "interrupted"
-    consumed = summary(user, "long")["data"]["consumed"]
-    assert 0 < consumed < 400 * 64
+    assert user.summary("long")["status"] == "interrupted"
+    consumed = user.summary("long")["data"]["consumed"]
+    assert 0 < consumed < 20 * 64
 
     second = job_name(user.says("resubmit", first))
-    before = (user.folder / "runs/long/metrics.jsonl").read_bytes().count(b"\n")
-    wait_for_steps(user, "long", before + 20)
+    before = (user.folder / "runs/long/metrics.jsonl").read_bytes().count(b'"metric": "loss"')
+    user.wait_for_losses("long", before + 20)
     (driver,) = [process for process in user.processes() if "descant_cluster.job" in process.cmdline()]
     driver.kill()
     died = user.says("logs", second, "--follow")
     assert died.returncode == 1 and f"descant resubmit {second}" in died.stderr, died.stderr
 
+    (user.home / "slow").unlink()
     third = user.says("resubmit", second, "--wait")
     assert third.returncode == 0, third.stdout + third.stderr
     assert "best epoch" in third.stdout
     assert set(user.jobs().values()) == {"stopped", "failed", "succeeded"}
-    done = summary(user, "long")
-    assert (done["status"], done["resumed"], done["data"]["consumed"]) == ("finished", 2, 400 * 64)
+    done = user.summary("long")
+    assert (done["status"], done["resumed"], done["data"]["consumed"]) == ("finished", 2, 20 * 64)
     assert "tone_of_a_job" in done["tasks"]
     assert "best epoch" in user.says("logs", job_name(third)).stdout
 
@@ -274,6 +158,31 @@ def test_train_takes_the_token_by_itself(user: User, data: str) -> None:
     words = ["trainer.epochs=1", "run.name=direct", "run.workers=2", f"run.address={user.cluster()['gcs']}"]
     done = user.says("train", "my_recipe.yaml", data, *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert summary(user, "direct")["status"] == "finished"
+    assert user.summary("direct")["status"] == "finished"
     secret = (user.home / ".local/state/descant/token").read_text().encode()
     assert all(secret not in file.read_bytes() for file in (user.folder / "runs").rglob("*") if file.is_file())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a process a file system of its own")
+def test_data_that_one_node_does_not_see_is_refused_before_workers_start(user: User, data: str) -> None:
+    folder, cluster = data.removeprefix("data="), user.cluster()
+    script = Path(__file__).parents[1] / "second_node.py"
+    hidden = f"mount -t tmpfs none {shlex.quote(folder)} && exec {sys.executable} {script} {cluster['gcs']}"
+    variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": cluster["token"], MARK: cluster["mark"]}
+    other = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", hidden],
+        env=user.environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", **variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert other.stdout is not None and "runs" in other.stdout.readline()
+        done = user.says("submit", "my_recipe.yaml", data, "run.name=halfseen")
+        assert done.returncode == 2, done.stdout + done.stderr
+        (sentence,) = [line for line in done.stdout.splitlines() if line.startswith("descant: ")]
+        assert re.search(rf"the node 127\.0\.0\.1 #\d does not see the data set '{folder}'", sentence)
+        assert "starting the workers" not in done.stdout
+    finally:
+        other.communicate("", timeout=PATIENCE_S)

@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _up(args: argparse.Namespace) -> int:
     from descant.cores import usable_cores
-    from descant_cluster.local import Wish, up
+    from descant_cluster.head import Wish, up
 
     workers = usable_cores() if args.workers is None else args.workers
     open_to_all = args.anyone_may_run_programs_here
@@ -55,8 +55,9 @@ def _down(args: argparse.Namespace) -> int:
     from contextlib import suppress
 
     from descant.errors import RunError, UserError
+    from descant_cluster.head import down
     from descant_cluster.jobs import stop
-    from descant_cluster.local import current, down
+    from descant_cluster.local import current
     from descant_cluster.rest import Dashboard
 
     before = current()

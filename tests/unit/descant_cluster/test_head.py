@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from descant.errors import RunError, UserError
-from descant_cluster.local import Wish, current, down, up
+from descant_cluster.head import Wish, down, up
+from descant_cluster.local import current
 from descant_cluster.marked import MARK, is_alive, marked
 from descant_cluster.state import state_folder
 
