@@ -53,9 +53,9 @@ def _mark(process: psutil.Process) -> str | None:
 def _logs_into(process: psutil.Process, folder: str) -> bool:
     """Return whether a process has a title of Ray's and writes files of the cluster."""
     try:
-        if not process.cmdline()[0:1] or not process.cmdline()[0].startswith("ray::"):
-            return False
-        return any(file.path.startswith(f"{folder}/") for file in process.open_files())
+        title = " ".join(process.cmdline()[:1])
+        logs = process.open_files() if title.startswith(("ray::", "ray-")) else []
+        return any(file.path.startswith(f"{folder}/") for file in logs)
     except (psutil.Error, OSError):
         return False
 

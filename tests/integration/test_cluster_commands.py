@@ -186,3 +186,21 @@ def test_data_that_one_node_does_not_see_is_refused_before_workers_start(user: U
         assert "starting the workers" not in done.stdout
     finally:
         other.communicate("", timeout=PATIENCE_S)
+
+
+def test_a_run_outlives_the_head_of_its_cluster(user: User, data: str) -> None:
+    (user.home / "slow").touch()
+    submit = ["submit", "my_recipe.yaml", data, "trainer.epochs=10", "trainer.checkpoint_s=1", "run.name=headless"]
+    first = job_name(user.says(*submit))
+    user.wait_for_losses("headless", 20)
+    head, all_of_it = user.cluster()["pid"], user.processes()
+    psutil.Process(head).kill()
+    one_sentence(user.says("cluster", "status"), "has died: 'descant cluster down' clears up after it", code=1)
+    started = user.says("cluster", "up", "--workers", "2")
+    assert started.returncode == 0, started.stderr
+    assert not [process.cmdline() for process in all_of_it if process.is_running()], "left of the one before"
+    (user.home / "slow").unlink()
+    again = user.says("resubmit", first, "--wait", "--address", user.cluster()["address"])
+    assert again.returncode == 0, again.stdout + again.stderr
+    done = user.summary("headless")
+    assert (done["status"], done["resumed"], done["data"]["consumed"]) == ("finished", 1, 10 * 64)
