@@ -71,6 +71,18 @@ class User:
             timeout=PATIENCE_S,
         )
 
+    def starts(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command, to be disturbed."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "descant", *words],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def jobs(self) -> dict[str, str]:
         """Return the status of each job."""
         lines = self.says("status").stdout.splitlines()[1:]

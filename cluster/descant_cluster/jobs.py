@@ -110,11 +110,9 @@ def stop(dashboard: Dashboard, name: str) -> dict[str, Any]:
 
 
 def exit_code(job: dict[str, Any]) -> int:
-    """Return the exit code that tells how a job ended: its own program's, where that ended by itself."""
+    """Return the exit code that tells how a job ended: its own program's, where that is one of Descant's."""
     code = job.get("driver_exit_code")
-    if isinstance(code, int) and 0 <= code <= 255:
-        return code
-    return EXIT_CODES.get(job["status"], 1)
+    return int(code) if code in (0, 1, 2, 130) else EXIT_CODES.get(job["status"], 1)
 
 
 def ending(job: dict[str, Any]) -> str | None:

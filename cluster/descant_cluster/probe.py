@@ -25,16 +25,17 @@ class Question:
     Attributes:
         folder: the run's folder.
         mark: the name of a file that the driver has put there.
-        data: folders and URLs of data sets.
+        data: the shards that this process sees of each data set, by its folder or URL.
     """
 
     folder: str
     mark: str
-    data: Sequence[str]
+    data: Mapping[str, Sequence[str]]
 
     def answer(self) -> str | None:
         """Return what is wrong on this machine, None where all is well."""
-        return self._storage() or next((said for place in self.data if (said := _data(place)) is not None), None)
+        problems = (_data(place, shards) for place, shards in self.data.items())
+        return self._storage() or next((said for said in problems if said is not None), None)
 
     def _storage(self) -> str | None:
         folder = Path(self.folder)
@@ -62,8 +63,11 @@ def probe(request: RunRequest) -> None:
         UserError: a node lacks something.
         RunError: a node does not answer.
     """
-    sources = DataSettings.parse(request.recipe["data"]).sources.values()
-    question = Question(request.folder, f".probe-{secrets.token_hex(4)}", [source.data for source in sources])
+    from descant.data.folder import open_folder
+
+    places = [source.data for source in DataSettings.parse(request.recipe["data"]).sources.values()]
+    data = {place: open_folder(place).shards() for place in places}
+    question = Question(request.folder, f".probe-{secrets.token_hex(4)}", data)
     mark = Path(request.folder) / question.mark
     mark.touch()
     try:
@@ -108,17 +112,17 @@ def _shares_machine(node: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]])
     return [other["NodeManagerAddress"] for other in nodes].count(node["NodeManagerAddress"]) > 1
 
 
-def _data(place: str) -> str | None:
+def _data(place: str, shards: Sequence[str]) -> str | None:
     from descant.data.folder import open_folder
 
     try:
         folder = open_folder(place)
-        if not folder.exists():
-            return f"does not see the data set {place!r}: put it where all nodes see it, or give its URL"
-        folder.read("dataset.json")
-        unreadable = not folder.is_remote and not os.access(place, os.R_OK | os.X_OK)
-    except PermissionError:
-        unreadable = True
+        if not folder.is_remote and folder.exists() and not os.access(place, os.R_OK | os.X_OK):
+            return f"may not read the data set {place!r}: let the user of Ray's processes read it"
+        missing = sorted({*shards} - {*folder.shards()}) if folder.exists() else list(shards)
     except (OSError, UserError, RunError) as error:
         return f"cannot read the data set {place!r} ({error})"
-    return f"may not read the data set {place!r}: let the user of Ray's processes read it" if unreadable else None
+    if missing or not folder.exists():
+        lacks = "" if len(missing) == len(shards) else f" whole ({missing[0]} is not there)"
+        return f"does not see the data set {place!r}{lacks}: put it where all nodes see it, or give its URL"
+    return None

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import stat
 import subprocess
 import sys
@@ -108,9 +109,13 @@ def job_name(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_job_is_submitted_stopped_continued_killed_and_continued(user: User, data: str) -> None:
     (user.home / "slow").touch()
     submit = ["submit", "my_recipe.yaml", data, "trainer.epochs=20", "trainer.checkpoint_s=1", "run.name=long"]
-    first = job_name(user.says(*submit))
-    assert user.jobs() == {first: "running"}
+    followed = user.starts(*submit, "--wait")
     user.wait_for_losses("long", 20)
+    followed.send_signal(signal.SIGINT)
+    told, hint = followed.communicate(timeout=PATIENCE_S)
+    assert followed.returncode == 130 and "detached; the job goes on" in hint
+    (first,) = re.findall(r"^job: (\S+)$", told, flags=re.MULTILINE)
+    assert user.jobs() == {first: "running"}
     check_nothing_answers_strangers(user)
     stopped = user.says("stop", first)
     assert stopped.returncode == 0 and f"descant resubmit {first}" in stopped.stdout

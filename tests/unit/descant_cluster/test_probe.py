@@ -35,7 +35,8 @@ def answer_under(question: Question, limit: Callable[[], None]) -> str:
 def asked(tmp_path: Path) -> Question:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / ".probe").touch()
-    return Question(str(tmp_path / "runs"), ".probe", [str(mel_data_set(tmp_path / "data", train=8, validation=8))])
+    data = mel_data_set(tmp_path / "data", train=8, validation=8)
+    return Question(str(tmp_path / "runs"), ".probe", {str(data): [path.name for path in data.glob("*.tar")]})
 
 
 def test_a_node_that_has_all_says_nothing_and_leaves_nothing(asked: Question) -> None:
@@ -51,7 +52,7 @@ def test_other_storage_under_the_same_name_is_found(asked: Question) -> None:
 
 @pytest.mark.parametrize("place", ["/nowhere/at/all", "s3:"])
 def test_data_that_is_not_there_is_named(asked: Question, place: str) -> None:
-    said = Question(asked.folder, asked.mark, [*asked.data, place]).answer()
+    said = Question(asked.folder, asked.mark, {**asked.data, place: []}).answer()
     assert said is not None and place in said and "\n" not in said
 
 
@@ -69,9 +70,20 @@ def test_storage_and_data_without_permission_are_found(asked: Question) -> None:
     with tempfile.TemporaryDirectory() as shared:
         os.chmod(shared, 0o755)
         (Path(shared) / ".probe").touch()
-        said = answer_under(Question(shared, ".probe", []), lambda: os.seteuid(65534))
+        said = answer_under(Question(shared, ".probe", {}), lambda: os.seteuid(65534))
         assert said.startswith("cannot write into the run's folder") and "Permission denied" in said
         (Path(shared) / "data").mkdir(mode=0o700)
         os.chmod(shared, 0o777)
-        said = answer_under(Question(shared, ".probe", [f"{shared}/data"]), lambda: os.seteuid(65534))
+        said = answer_under(Question(shared, ".probe", {f"{shared}/data": []}), lambda: os.seteuid(65534))
         assert said.startswith("may not read the data set")
+
+
+def test_another_folder_under_the_same_name_is_found(asked: Question) -> None:
+    (folder,) = map(Path, asked.data)
+    (folder / "test-000000.tar").unlink()
+    said = asked.answer()
+    assert said is not None and "whole (test-000000.tar is not there)" in said
+    for shard in folder.glob("*.tar"):
+        shard.unlink()
+    said = asked.answer()
+    assert said is not None and said.startswith(f"does not see the data set {str(folder)!r}: put it where")
