@@ -117,9 +117,11 @@ def _data(place: str, shards: Sequence[str]) -> str | None:
 
     try:
         folder = open_folder(place)
-        if not folder.is_remote and folder.exists() and not os.access(place, os.R_OK | os.X_OK):
-            return f"may not read the data set {place!r}: let the user of Ray's processes read it"
+        if not folder.is_remote and folder.exists():
+            os.listdir(place)
         missing = sorted({*shards} - {*folder.shards()}) if folder.exists() else list(shards)
+    except PermissionError:
+        return f"may not read the data set {place!r}: let the user of Ray's processes read it"
     except (OSError, UserError, RunError) as error:
         return f"cannot read the data set {place!r} ({error})"
     if missing or not folder.exists():
