@@ -29,6 +29,6 @@ class LostWorkers(UserCallback):
 
 def first_line(error: BaseException) -> str:
     """Return an exception's name and the first line of what it says; of a failed health check, what it found."""
-    error = getattr(error, "health_check_failure", error)
+    error = getattr(error, "controller_failure", getattr(error, "health_check_failure", error))
     first = (str(error).strip() or "no reason given").splitlines()[0]
     return f"{type(error).__name__}: {first.rstrip('.')}"

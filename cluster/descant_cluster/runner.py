@@ -7,6 +7,7 @@ the rows as they come, and asks the workers to stop by a file.
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 import threading
@@ -22,12 +23,15 @@ from descant.run.failure import Failure, clear_failure
 from descant.run.follow import RowFollower
 from descant.run.request import RunRequest
 from descant.run.stopping import StopFile, on_interrupt
+from descant_cluster.probe import probe
 from descant_cluster.session import cluster
 from descant_cluster.settings import Placement
 
 logger = logging.getLogger("descant")
 POLL_S = 0.1
 LOST = "lost.jsonl"
+STARTS = "starting the workers"
+"""What is said once everything is checked."""
 
 
 def run_on_ray(
@@ -58,7 +62,9 @@ def run_on_ray(
         with cluster(placement) as resources, on_interrupt(stop.request):
             placement.check_room(resources)
             _tell_idle(placement, resources)
-            logger.info("starting the workers")
+            if placement.run.address:
+                probe(request)
+            logger.info(STARTS)
             fit = _Fit(request, placement, placement.gpus(resources))
             while fit.is_running(POLL_S) and Failure.read(folder) is None:
                 _pass_on(follower, on_row)
@@ -124,18 +130,16 @@ class _Fit:
 
 
 def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) -> Any:
-    from ray.train.torch import TorchConfig
-
+    from descant_cluster.rendezvous import BoundTorchConfig
     from descant_cluster.trainer import LocalTrainer, ShardTrainer
     from descant_cluster.worker import train
 
     trainer = LocalTrainer if placement.run.address is None else ShardTrainer
     return trainer(
-        train,
-        train_loop_config={"request": request.to_json()},
+        functools.partial(train, request.to_json()),  # not as its configuration, which Ray keeps and shows
         scaling_config=_scaling(placement, gpus_per_worker),
         # Counts, metrics and requests to stop are summed on the CPU, gradients where they are.
-        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl") if gpus_per_worker else None,
+        torch_config=BoundTorchConfig(backend="cpu:gloo,cuda:nccl" if gpus_per_worker else None),
         run_config=_run_config(placement.run, Path(request.folder) / ".ray"),
     )
 

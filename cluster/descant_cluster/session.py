@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from descant.errors import RunError
+from descant.errors import RunError, UserError
+from descant_cluster.access import Access, environment, find_access, host_port, own_token
+from descant_cluster.job import JOB as JOB_VARIABLE
+from descant_cluster.knock import check_answers, check_let_in, silent
+from descant_cluster.local import loopback_places, on_loopback, token_files
 from descant_cluster.settings import Placement
+from descant_cluster.tls import check_tls
 
 logger = logging.getLogger("descant")
-# Read by Ray when it starts; whatever the user has set stays.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths in recipes are relative to where the user stands
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # the default of 2 s delays the start, each report and the end
@@ -25,6 +28,7 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker that asked for no GPU sees none
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # workers that end with the run are no news
 }
+"""Read by Ray when it starts; whatever the user has set stays."""
 _LOCAL_ENVIRONMENT = {
     "RAY_worker_niceness": "0",  # the default of 15 starves workers on a machine that does anything else
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away; it would be one more process
@@ -41,17 +45,55 @@ def cluster(placement: Placement) -> Iterator[Mapping[str, float]]:
     Raises:
         RunError: nobody answers at the address.
     """
-    settings = _ENVIRONMENT if placement.run.address else _ENVIRONMENT | _LOCAL_ENVIRONMENT
+    settings = ENVIRONMENT if placement.run.address else ENVIRONMENT | _LOCAL_ENVIRONMENT
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    check_tls()
     import ray
 
+    with _access(placement.run.address) as access, environment(access.variables), _on_loopback(placement.run.address):
+        try:
+            _start(placement)
+            _speak_for_ray()
+            yield _resources()
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _access(address: str | None) -> Iterator[Access]:
+    """Yield how to start a cluster here, or how to call the one at ``address``."""
+    if address is None:
+        with own_token() as access:
+            yield access
+    elif JOB_VARIABLE in os.environ:
+        yield Access({})  # within a job: the cluster has given it all that it needs
+    else:
+        check_answers(address)
+        access = find_access(address, token_files())
+        check_let_in(address, access)
+        yield access
+
+
+@contextmanager
+def _on_loopback(address: str | None) -> Iterator[None]:
+    """Have Ray take this machine's loopback for its address, where the cluster is one that listens there alone.
+
+    Ray's setting is for systems on which it starts no clusters of several machines; elsewhere it puts the machine's
+    address in the place of 127.0.0.1, where such a cluster does not listen.
+    """
+    from ray._private import ray_constants
+
+    if address is not None and (JOB_VARIABLE in os.environ or host_port(address) not in loopback_places()):
+        yield
+        return
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        _start(placement)
-        _speak_for_ray()
-        yield _resources()
+        with environment(on_loopback()):
+            yield
     finally:
-        ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _speak_for_ray() -> None:
@@ -71,8 +113,6 @@ def _speak_for_ray() -> None:
 def _start(placement: Placement) -> None:
     import ray
 
-    if placement.run.address is not None:
-        check_answers(placement.run.address)
     # While Ray's processes start, this one would only wait.
     imports = threading.Thread(target=import_module, args=("descant_cluster.trainer",))
     imports.start()
@@ -88,25 +128,17 @@ def _start(placement: Placement) -> None:
         if placement.run.address is None:
             cause = " ".join(str(error).split())
             raise RunError(f"Ray did not start on this machine ({cause}): try again, or set run=inline") from error
-        raise RunError(_silent(placement.run.address, error)) from error
+        raise _refusal(placement.run.address, error) from error
     finally:
         imports.join()
 
 
-def check_answers(address: str, timeout_s: float = 5.0) -> None:
-    """Raise a RunError when nothing listens at ``[ray://]host:port``: Ray itself would try for ten minutes."""
-    host, _, port = address.rpartition("://")[2].rstrip("/").rpartition(":")
-    if not host or not port.isdigit():
-        return  # "auto" and the like are Ray's to resolve
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
-    except OSError as error:
-        raise RunError(_silent(address, error)) from error
-
-
-def _silent(address: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0]
-    return f"no Ray cluster answers at run.address={address} ({reason}): give a running one's, or null for one here"
+def _refusal(address: str, error: Exception) -> Exception:
+    """Return what to say of a cluster that answers and does not take this process."""
+    words = " ".join(str(error).split())
+    if "ersion mismatch" in words:
+        return UserError(f"the cluster at run.address={address} runs other versions than this environment: {words}")
+    return RunError(silent(address, words))
 
 
 def _resources() -> dict[str, float]:

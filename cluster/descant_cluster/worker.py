@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def train(config: dict[str, str]) -> None:
-    """Train as the request in ``config`` says, or continue what a worker before this one has begun.
+def train(request_json: str) -> None:
+    """Train as a request says, or continue what a worker before this one has begun.
 
     Args:
-        config: ``{"request": the RunRequest as JSON}``.
+        request_json: the RunRequest as JSON.
     """
     from ray.train import get_context
 
@@ -19,7 +19,7 @@ def train(config: dict[str, str]) -> None:
     from descant.run.request import RunRequest
     from descant.run.stopping import StopFile
 
-    request = RunRequest.from_json(config["request"])
+    request = RunRequest.from_json(request_json)
     folder = Path(request.folder)
     if Failure.read(folder) is not None:
         return  # the try before met an error that this one would meet again

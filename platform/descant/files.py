@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from descant.redaction import redacted
+
 _LONGEST_PART = 32  # characters of a name within a temporary one, which must stay below what file systems allow
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write a file of UTF-8 text, whole or not at all; see ``whole_file``."""
-    write_bytes(path, text.encode("utf-8"), durable=durable)
+    """Write a file of UTF-8 text without secrets (``descant.redaction``), whole or not at all; see ``whole_file``."""
+    write_bytes(path, redacted(text).encode("utf-8"), durable=durable)
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:

@@ -22,6 +22,8 @@ from descant.loop.ranks import Ranks
 from descant.model import MultiTaskModel
 from descant.plugins import load_plugins, read_plugins
 from descant.recipe import parse_recipe, plugin_names
+from descant.recipe.trust import check_own
+from descant.redaction import redacted
 from descant.run.folder import RunFolder
 
 
@@ -42,7 +44,7 @@ class Trained:
         with self._autocast():
             scores = evaluate_split(self.experiment, split, self.model, self.device, Ranks())
         return {
-            "data": str(self.experiment.data),
+            "data": redacted(str(self.experiment.data)),
             "split": split,
             "samples": scores.total,
             "unreadable": len({(bad.shard, bad.key) for bad in scores.bad if bad.stage == "decode"}),
@@ -96,7 +98,9 @@ def load(run: str | Path, data: str | None = None) -> Trained:
         UserError: there is no run, it has no checkpoint yet, or the data set lacks a field.
     """
     folder = RunFolder(Path(run).absolute())
-    plain = folder.read_recipe()
+    plain = folder.resolved_recipe()
+    for copy in (folder.path / "plugins").glob("*.py"):
+        check_own(copy)
     load_plugins(read_plugins(plugin_names(plain), [folder.path, Path.cwd()]))
     recipe = parse_recipe(plain)
     described = Description.read(folder.path)

@@ -24,8 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main(args: argparse.Namespace) -> int:
-    """Train, with progress, and print a table of what came of it."""
+def main(args: argparse.Namespace, again: str | None = None) -> int:
+    """Train, with progress, and print a table of what came of it; ``again`` is what goes on with an interrupted run."""
     from descant.cli.display import Display, print_result
     from descant.errors import UserError
     from descant.launch.prepare import prepare
@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
     with Display(launch.recipe.main, launch.folder.stopped()) as display:
         run = launch.run(display.row)
     if run.status == "interrupted":
-        command = shlex.join(["descant", "train", args.recipe, *args.overrides])
+        command = again or shlex.join(["descant", "train", args.recipe, *args.overrides])
         print(f"interrupted; the checkpoint is written. To go on: {command}", file=sys.stderr)
         return 130
     print_result(run)

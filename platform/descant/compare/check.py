@@ -10,6 +10,7 @@ from typing import Any
 
 from descant.compare.arms import PlannedRun, quoted
 from descant.parallel import apart
+from descant.redaction import redacted_values
 
 
 @dataclass(frozen=True)
@@ -61,4 +62,4 @@ def _basis(run: PlannedRun) -> Basis:
         if "source" in plugin
     }
     settings = {key: value for key, value in launch.recipe.plain.items() if key not in ("data", "data_help", "run")}
-    return Basis(settings, plugins, data)
+    return Basis(redacted_values(settings), plugins, data)

@@ -6,7 +6,8 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from descant.callbacks import Callback, Notices, build_callbacks
 from descant.errors import Interrupted, RunError, UserError, nearest
+from descant.files import is_full
 from descant.plugins import load_plugins, read_plugins
 from descant.recipe import DataSettings, Recipe, compose, parse_recipe, plugin_names
 from descant.run.folder import RunFolder, plugin_copy
@@ -130,7 +132,7 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     beside = [Path.cwd()]
     if Path(recipe).suffix in (".yaml", ".yml"):
         beside.append(Path(recipe).resolve().parent)
-    plain["data"] = DataSettings.parse(plain.get("data")).map_places(_absolute).plain
+    plain["data"] = DataSettings.parse(plain.get("data")).map_places(absolute_place).plain
     plugins = read_plugins(plugin_names(plain), beside)
     load_plugins(plugins)
     parsed = parse_recipe(plain)
@@ -142,14 +144,27 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     check(experiment)
     folder = RunFolder((Path(parsed.run.dir) / parsed.run_name).absolute())
     saved = _spelled_out(parsed, experiment.schedules) | {"plugins": [plugin_copy(plugin) for plugin in plugins]}
-    resumes, lock = folder.claim(saved, plugins, resume=parsed.resume)
-    if resumes and parsed.resume:
-        check_continues(experiment, folder)
-    if not resumes or parsed.resume:
-        folder.write_recipe(saved, plugins)
-        experiment.description.write(folder.path)
+    with _storage(folder.path):
+        resumes, lock = folder.claim(saved, plugins, resume=parsed.resume)
+        if resumes and parsed.resume:
+            check_continues(experiment, folder)
+        if not resumes or parsed.resume:
+            folder.write_recipe(saved, plugins)
+            experiment.description.write(folder.path)
     request = RunRequest(saved, str(folder.path), plugins)
     return Launch(dataclasses.replace(parsed, plain=saved), request, runner, folder, resumes, lock, told)
+
+
+@contextmanager
+def _storage(path: Path) -> Iterator[None]:
+    """Say in a sentence that a run folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the run folder {str(path)!r} cannot be written ({error.strerror}): set run.dir to a folder with "
+            f"{'room' if is_full(error) else 'permission to write'}"
+        ) from error
 
 
 def _spelled_out(recipe: Recipe, weights: Mapping[str, Schedule]) -> dict[str, Any]:
@@ -173,7 +188,7 @@ def _runner(name: str) -> Runner:
     return runner
 
 
-def _absolute(place: str) -> str:
+def absolute_place(place: str) -> str:
     """Return a local folder as workers in other working directories find it; URLs stay as they are."""
     is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", place) and not os.path.exists(place)
     return place if is_url else os.path.abspath(place)

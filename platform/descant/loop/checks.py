@@ -173,7 +173,7 @@ def check_continues(experiment: Experiment, folder: RunFolder) -> None:
     shapes = Checkpoints(folder.checkpoints).shapes("last")
     if shapes is None:
         return
-    recipe, before = experiment.recipe, parse_recipe(folder.read_recipe())
+    recipe, before = experiment.recipe, parse_recipe(folder.resolved_recipe())
     for key, then, now in (
         ("seed", before.seed, recipe.seed),
         ("trainer.batch_size", before.trainer.batch_size, recipe.trainer.batch_size),

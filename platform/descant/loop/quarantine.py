@@ -13,6 +13,7 @@ from pathlib import Path
 from descant.data.batch import BadSample
 from descant.errors import StoppedTogether
 from descant.loop.ranks import Ranks
+from descant.redaction import redacted_values
 
 
 class Quarantine:
@@ -38,7 +39,7 @@ class Quarantine:
         """Write what is not known yet; return how many that were."""
         fresh = 0
         for sample in bad:
-            row = asdict(sample)
+            row = redacted_values(asdict(sample))
             if _identity(row) in self._known:
                 continue
             self._known.add(_identity(row))

@@ -12,6 +12,7 @@ from descant.loop.record import Record
 from descant.loop.train import Training
 from descant.plugins import load_plugins
 from descant.recipe import parse_recipe
+from descant.redaction import hide, redact_error
 from descant.run.failure import Failure, is_connection_loss
 from descant.run.folder import RunFolder
 from descant.run.log import Row
@@ -31,6 +32,8 @@ def work(
     does not run into it again, and goes on up.
     """
     folder = RunFolder(Path(request.folder))
+    for value, placeholder in request.hidden.items():
+        hide(value, placeholder)
     try:
         load_plugins(request.plugins)
         experiment = Experiment.build(parse_recipe(request.recipe))
@@ -43,6 +46,7 @@ def work(
     except Exception as problem:
         if not is_connection_loss(problem):
             Failure.of(problem).write(folder.path)
+        redact_error(problem)  # Ray logs it
         raise
 
 

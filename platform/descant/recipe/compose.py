@@ -9,12 +9,12 @@ from typing import Any
 
 from descant.errors import UserError
 from descant.recipe.files import is_path, lineage, read_own, recipe_file, recipe_modules, shipping_module
+from descant.recipe.interpolation import resolved
+from descant.recipe.trust import check_trusted
 
 _COMPONENTS = ("trunk", "sharing", "balance")
 TEXTS = ("name", "data", "run.name", "run.dir", "run.address")
 """Keys whose values are text even where they look like numbers."""
-LATE = "callbacks"
-"""The key whose ``${…}`` stay, and are resolved where it is used alone: they may be secrets."""
 
 
 def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -25,17 +25,27 @@ def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     ``data_help`` only stays with the data that it was written for.
 
     Raises:
-        UserError: an unknown recipe, a file that is not YAML, or an override that is not ``key=value``.
+        UserError: an unknown recipe, a file that is not YAML, an override that is not ``key=value``, or a recipe that
+            would run code of others.
+    """
+    return resolved(recipe, merge(recipe, overrides))
+
+
+def merge(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what ``compose`` does, with its ``${…}`` as they stand: nothing of the environment is in it.
+
+    Raises:
+        UserError: as ``compose``, but for what cannot be resolved.
     """
     plain = _load(recipe)
-    data, keys = plain.get("data"), []
-    for override in overrides:
-        key, value = parse_override(override)
+    given = [parse_override(override) for override in overrides]
+    check_trusted(recipe, plain, dict(given))
+    data = plain.get("data")
+    for key, value in given:
         _set(plain, key, value)
-        keys.append(key)
-    if plain.get("data") != data and "data_help" not in keys:
+    if plain.get("data") != data and "data_help" not in dict(given):
         plain.pop("data_help", None)
-    return _resolved(recipe, plain)
+    return plain
 
 
 def parse_override(override: str) -> tuple[str, Any]:
@@ -89,19 +99,6 @@ def _own_name(recipe: str) -> str:
     """Return the name that a recipe's own file gives, not one it starts from, or the file's name."""
     file = recipe_file(recipe)
     return str((read_own(file, recipe).get("name") if is_path(recipe) else None) or file.stem)
-
-
-def _resolved(recipe: str, plain: dict[str, Any]) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        early = OmegaConf.create({key: value for key, value in plain.items() if key != LATE})
-        container = OmegaConf.to_container(early, resolve=True)
-    except OmegaConfBaseException as error:
-        raise UserError(f"the recipe {recipe!r} cannot be resolved: {' '.join(str(error).split())}") from error
-    assert isinstance(container, dict)
-    return {str(key): container.get(key, plain[key]) for key in plain}
 
 
 @contextmanager

@@ -39,14 +39,15 @@ KEYS: dict[str, Any] = {
     "run": {},
     "callbacks": {},
     "resume": False,
+    "trust": False,
 }
 """Every key of a recipe with its default."""
 
 NEUTRAL = ("log_steps", "checkpoint_steps", "checkpoint_s", "loader_workers", "quarantine_limit")
 """Keys of the trainer that change what is written or how fast it goes, and not what is learnt."""
 
-ELSEWHERE = ("name", "data_help", "run", "callbacks", "resume")
-"""Keys that say where it is learnt, and who hears of it."""
+ELSEWHERE = ("name", "data_help", "run", "callbacks", "resume", "trust")
+"""Keys that say where it is learnt, who hears of it, and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def parse_recipe(plain: Mapping[str, Any]) -> Recipe:
         run=run,
         callbacks={name: _mapping(f"callbacks.{name}", options) for name, options in full["callbacks"].items()},
         resume=full["resume"],
-        plain={**full, **written_out, "resume": False},
+        plain={**full, **written_out, "resume": False, "trust": False},
     )
 
 
@@ -135,7 +136,8 @@ def _checked(plain: Mapping[str, Any]) -> dict[str, Any]:
     name = full["name"]
     if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
         raise UserError(f"the recipe's name is {name!r}: give a plain name, which its run folder takes")
-    check_value("resume", bool, full["resume"])
+    for key in ("resume", "trust"):
+        check_value(key, bool, full[key])
     return full
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from descant.errors import RunError, UserError
+from descant.redaction import redacted
 
 Kind = Literal["user", "run", "bug"]
 FILE = "failure.json"
@@ -50,7 +51,7 @@ class Failure:
     def write(self, folder: Path) -> None:
         """Put the failure into a run folder; where several workers fail, the first one's stays."""
         temporary = folder / f".{FILE}.{socket.gethostname()}.{os.getpid()}"
-        temporary.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
+        temporary.write_text(redacted(json.dumps(dataclasses.asdict(self))), encoding="utf-8")
         try:
             os.link(temporary, folder / FILE)
         except FileExistsError:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from descant.errors import UserError
-from descant.files import write_text
+from descant.files import write_bytes, write_text
 from descant.plugins import Plugin
+from descant.recipe.interpolation import resolved
 from descant.recipe.recipe import differences
+from descant.redaction import redacted_values
 from descant.run.failure import clear_failure
 from descant.run.lock import RunLock
 
@@ -56,7 +58,7 @@ class RunFolder:
         return self.path / "tensorboard"
 
     def read_recipe(self) -> dict[str, Any]:
-        """Return the run's recipe as plain dicts.
+        """Return the run's recipe as plain dicts, as it is written: with its ``${oc.env:…}``.
 
         Raises:
             UserError: the folder holds no run.
@@ -69,6 +71,14 @@ class RunFolder:
         assert isinstance(plain, dict)
         return {str(key): value for key, value in plain.items()}
 
+    def resolved_recipe(self) -> dict[str, Any]:
+        """Return the run's recipe as plain dicts, its ``${oc.env:…}`` resolved.
+
+        Raises:
+            UserError: the folder holds no run, or a variable is not set.
+        """
+        return resolved(str(self.recipe), self.read_recipe())
+
     def write_recipe(self, plain: dict[str, Any], plugins: Sequence[Plugin] = ()) -> None:
         """Write the resolved recipe, and its plugins' sources beside it, so that it needs no other file."""
         from omegaconf import OmegaConf
@@ -76,8 +86,8 @@ class RunFolder:
         for plugin in plugins:
             if "source" in plugin:
                 (self.path / "plugins").mkdir(exist_ok=True)
-                write_text(self.path / plugin_copy(plugin), plugin["source"])
-        write_text(self.recipe, OmegaConf.to_yaml(OmegaConf.create(plain)))
+                write_bytes(self.path / plugin_copy(plugin), plugin["source"].encode("utf-8"))
+        write_text(self.recipe, OmegaConf.to_yaml(OmegaConf.create(redacted_values(plain))))
 
     def summary(self) -> dict[str, Any] | None:
         """Return ``summary.json``, or None before a run's first end."""
@@ -113,7 +123,7 @@ class RunFolder:
         """
         resumes = self.recipe.exists()
         if resumes and not resume:
-            changed = [*differences(self.read_recipe(), plain), *self._changed_plugins(plugins)]
+            changed = [*differences(self.read_recipe(), redacted_values(plain)), *self._changed_plugins(plugins)]
             if changed:
                 more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
                 fixed = self.checkpoints.exists() and any(change.startswith(_FIXED) for change in changed)

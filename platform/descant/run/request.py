@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from descant.redaction import hidden_variables
+
 
 @dataclass(frozen=True)
 class RunRequest:
@@ -17,11 +19,13 @@ class RunRequest:
         folder: the run folder's absolute path; it exists.
         plugins: ``{"name": …, "source": …}`` of each plugin file, so that workers need no copy of it; an installed
             module has a name alone.
+        hidden: values of environment variables in the recipe, and what is to be written for each.
     """
 
     recipe: dict[str, Any]
     folder: str
     plugins: list[dict[str, str]] = field(default_factory=list)
+    hidden: dict[str, str] = field(default_factory=hidden_variables)
 
     def to_json(self) -> str:
         """Return the request as one JSON object."""

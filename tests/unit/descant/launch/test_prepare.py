@@ -218,3 +218,8 @@ def test_a_data_set_that_has_nothing_for_an_input_is_refused(tmp_path: Path) -> 
     overrides = [f"data=['{mels}', '{faces}']", f"run.dir={tmp_path}", "run=inline", "inputs.mel.crop_frames=24"]
     with pytest.raises(UserError, match="'faces' has nothing for the input 'mel', which reads .*: it holds image"):
         prepare("genre", overrides)
+
+
+def test_storage_that_takes_no_run_is_one_sentence(here: Path) -> None:
+    with pytest.raises(UserError, match=r"the run folder '/proc/runs/genre' cannot be written \(.*\): set run.dir to"):
+        launch("run.dir=/proc/runs")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 
 from descant.errors import RunError
-from descant_cluster.session import check_answers
+from descant_cluster.access import Access
+from descant_cluster.knock import check_answers, check_let_in
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "http://localhost:{port}/"])
@@ -21,3 +23,10 @@ def test_only_an_address_that_answers_will_do(form: str) -> None:
 
 def test_what_ray_resolves_itself_is_left_to_it() -> None:
     check_answers("auto")
+
+
+def test_what_is_no_ray_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
+        with pytest.raises(RunError, match=r"^no Ray cluster answers at .* \(what listens there is none: "):
+            check_let_in(f"127.0.0.1:{server.getsockname()[1]}", Access({}))

@@ -1,0 +1,124 @@
+"""Before workers start on a cluster: each node sees the data, and reads and writes the run's folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from descant.errors import RunError, UserError
+from descant.files import is_full
+from descant.recipe import DataSettings
+from descant.run.request import RunRequest
+
+_ROOM_BYTES = 4 * 2**20  # what a node must be able to write
+_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What each node is asked.
+
+    Attributes:
+        folder: the run's folder.
+        mark: the name of a file that the driver has put there.
+        data: folders and URLs of data sets.
+    """
+
+    folder: str
+    mark: str
+    data: Sequence[str]
+
+    def answer(self) -> str | None:
+        """Return what is wrong on this machine, None where all is well."""
+        return self._storage() or next((said for place in self.data if (said := _data(place)) is not None), None)
+
+    def _storage(self) -> str | None:
+        folder = Path(self.folder)
+        if not (folder / self.mark).exists():
+            return f"does not see the run's folder {self.folder!r}: set run.dir to a folder that all nodes share"
+        own = folder / f"{self.mark}.{secrets.token_hex(4)}"
+        try:
+            with own.open("wb") as file:
+                file.write(os.urandom(_ROOM_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if is_full(error):
+                return f"finds no space left for the run's folder {self.folder!r}: make room, or set another run.dir"
+            return f"cannot write into the run's folder {self.folder!r} ({error.strerror}): set another run.dir"
+        finally:
+            own.unlink(missing_ok=True)
+        return None
+
+
+def probe(request: RunRequest) -> None:
+    """Ask each node of the cluster that this process has joined.
+
+    Raises:
+        UserError: a node lacks something.
+        RunError: a node does not answer.
+    """
+    sources = DataSettings.parse(request.recipe["data"]).sources.values()
+    question = Question(request.folder, f".probe-{secrets.token_hex(4)}", [source.data for source in sources])
+    mark = Path(request.folder) / question.mark
+    mark.touch()
+    try:
+        problems = {name: said for name, said in _ask(question).items() if said is not None}
+    finally:
+        mark.unlink(missing_ok=True)
+    for name, said in problems.items():
+        others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UserError(f"the node {name}{others} {said}")
+
+
+def _ask(question: Question) -> Mapping[str, str | None]:
+    """Return each node's answer, by its address."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    task = ray.remote(num_cpus=0, max_retries=1)(_answer)
+    asked: dict[str, Any] = {}
+    for number, node in enumerate(nodes):
+        where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        name = node["NodeManagerAddress"] + (f" #{number}" if _shares_machine(node, nodes) else "")
+        asked[name] = task.options(scheduling_strategy=where).remote(question)
+    answers: dict[str, str | None] = {}
+    for name, answer in asked.items():
+        try:
+            answers[name] = ray.get(answer, timeout=_PATIENCE_S)
+        except Exception as error:  # of any kind: it could not even be asked
+            words = str(getattr(error, "cause", None) or error).strip().splitlines()
+            raise RunError(
+                f"the node {name} cannot run Descant ({type(error).__name__}: {words[-1] if words else ''}): give "
+                f"it the same environment, or use 'descant submit', which brings the project along"
+            ) from error
+    return answers
+
+
+def _answer(question: Question) -> str | None:
+    return question.answer()
+
+
+def _shares_machine(node: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> bool:
+    return [other["NodeManagerAddress"] for other in nodes].count(node["NodeManagerAddress"]) > 1
+
+
+def _data(place: str) -> str | None:
+    from descant.data.folder import open_folder
+
+    try:
+        folder = open_folder(place)
+        if not folder.exists():
+            return f"does not see the data set {place!r}: put it where all nodes see it, or give its URL"
+        folder.read("dataset.json")
+        unreadable = not folder.is_remote and not os.access(place, os.R_OK | os.X_OK)
+    except PermissionError:
+        unreadable = True
+    except (OSError, UserError, RunError) as error:
+        return f"cannot read the data set {place!r} ({error})"
+    return f"may not read the data set {place!r}: let the user of Ray's processes read it" if unreadable else None
