@@ -15,8 +15,6 @@ from descant.recipe.trust import check_trusted
 _COMPONENTS = ("trunk", "sharing", "balance")
 TEXTS = ("name", "data", "run.name", "run.dir", "run.address")
 """Keys whose values are text even where they look like numbers."""
-LATE = "callbacks"
-"""The key whose ``${…}`` stay, and are resolved where it is used alone: they may be secrets."""
 
 
 def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -30,9 +28,7 @@ def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
         UserError: an unknown recipe, a file that is not YAML, an override that is not ``key=value``, or a recipe that
             would run code of others.
     """
-    plain = merge(recipe, overrides)
-    early = resolved(recipe, {key: value for key, value in plain.items() if key != LATE})
-    return {key: early.get(key, value) for key, value in plain.items()}
+    return resolved(recipe, merge(recipe, overrides))
 
 
 def merge(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:

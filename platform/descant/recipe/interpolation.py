@@ -10,6 +10,8 @@ from descant.errors import UserError
 from descant.redaction import hide_variable
 
 _NONE = "no default"
+LATE = "callbacks"
+"""The key whose ``${…}`` stay, and are resolved where it is used alone: they may be secrets."""
 
 
 def resolved(recipe: str, plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,11 +29,12 @@ def resolved(recipe: str, plain: Mapping[str, Any]) -> dict[str, Any]:
 
     OmegaConf.register_new_resolver("oc.env", _variable, replace=True)
     try:
-        container = OmegaConf.to_container(OmegaConf.create(dict(plain)), resolve=True)
+        early = OmegaConf.create({key: value for key, value in plain.items() if key != LATE})
+        container = OmegaConf.to_container(early, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"the recipe {recipe!r} cannot be resolved: {' '.join(str(error).split())}") from error
     assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+    return {str(key): container.get(key, plain[key]) for key in plain}
 
 
 def _variable(name: str, default: Any = _NONE) -> Any:

@@ -47,7 +47,7 @@ NEUTRAL = ("log_steps", "checkpoint_steps", "checkpoint_s", "loader_workers", "q
 """Keys of the trainer that change what is written or how fast it goes, and not what is learnt."""
 
 ELSEWHERE = ("name", "data_help", "run", "callbacks", "resume", "trust")
-"""Keys that say where it is learnt, and who hears of it."""
+"""Keys that say where it is learnt, who hears of it, and what is allowed."""
 
 
 @dataclass(frozen=True)
