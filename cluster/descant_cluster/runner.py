@@ -44,20 +44,34 @@ def run_on_ray(request: RunRequest, on_row: Callable[[dict[str, Any]], None]) ->
         KeyboardInterrupt: a second Ctrl-C, or one before any worker trained.
     """
     placement = Placement(RunSettings.parse(request.recipe["run"]))
+    logger.info("joining the Ray cluster" if placement.run.address else "starting Ray on this machine")
+    with cluster(placement) as resources:
+        placement.check_room(resources)
+        _tell_idle(placement, resources)
+        logger.info("starting the workers")
+        train_on_workers(request, placement, placement.gpus(resources), on_row)
+
+
+def train_on_workers(
+    request: RunRequest,
+    placement: Placement,
+    gpus_per_worker: float,
+    on_row: Callable[[dict[str, Any]], None],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train on the cluster that this process has joined, as ``run_on_ray`` does, or until ``should_stop``."""
     folder = Path(request.folder)
     clear_failure(folder)
     follower = RowFollower(folder / "metrics.jsonl")
     with _scratch(folder) as scratch, _stop_file(folder) as stop:
         losses = RowFollower(scratch / LOST)
-        logger.info("joining the Ray cluster" if placement.run.address else "starting Ray on this machine")
-        with cluster(placement) as resources, on_interrupt(stop.request):
-            placement.check_room(resources)
-            _tell_idle(placement, resources)
-            logger.info("starting the workers")
-            fit = _Fit(request, placement, placement.gpus(resources))
+        with on_interrupt(stop.request):
+            fit = _Fit(request, placement, gpus_per_worker)
             while fit.is_running(POLL_S) and Failure.read(folder) is None:
                 _pass_on(follower, on_row)
                 _pass_on(losses, _tell_lost)
+                if not stop.was_requested and should_stop():
+                    stop.request()
     _pass_on(follower, on_row)
     _raise_problem(folder, fit, placement, stop.was_requested)
 

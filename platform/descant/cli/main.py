@@ -11,7 +11,20 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-COMMANDS = ("train", "evaluate", "predict", "export", "compare", "pack", "data", "tasks", "recipes", "balancers", "new")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "predict",
+    "export",
+    "tune",
+    "compare",
+    "pack",
+    "data",
+    "tasks",
+    "recipes",
+    "balancers",
+    "new",
+)
 
 
 def run() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from descant.errors import Interrupted, RunError, UserError, nearest
-from descant.plugins import load_plugins, read_plugins
+from descant.plugins import Plugin, load_plugins, read_plugins
 from descant.recipe import DataSettings, Recipe, compose, parse_recipe, plugin_names
 from descant.run.folder import RunFolder, plugin_copy
 from descant.run.lock import RunLock
@@ -105,19 +105,39 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     Raises:
         UserError: in one sentence.
     """
-    plain = compose(recipe, overrides)
+    return launch(*composed(recipe, overrides))
+
+
+def composed(
+    recipe: str, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[Plugin]]:
+    """Return a recipe as plain dicts, its data found from anywhere, and its plugins, which are loaded.
+
+    Raises:
+        UserError: as ``prepare``.
+    """
+    plain = compose(recipe, overrides, values)
     beside = [Path.cwd()]
     if Path(recipe).suffix in (".yaml", ".yml"):
         beside.append(Path(recipe).resolve().parent)
     plain["data"] = DataSettings.parse(plain.get("data")).map_places(_absolute).plain
     plugins = read_plugins(plugin_names(plain), beside)
     load_plugins(plugins)
+    return plain, plugins
+
+
+def launch(plain: Mapping[str, Any], plugins: Sequence[Plugin], *, tests: bool = True) -> Launch:
+    """Check a composed recipe and claim its run folder; without ``tests`` the test split is left alone.
+
+    Raises:
+        UserError: as ``prepare``.
+    """
     parsed = parse_recipe(plain)
     runner = _runner(parsed.run.runner)
     from descant.loop.checks import check, check_continues
     from descant.loop.experiment import Experiment
 
-    experiment = Experiment.build(parsed)
+    experiment = Experiment.build(parsed, tests=tests)
     check(experiment)
     folder = RunFolder((Path(parsed.run.dir) / parsed.run_name).absolute())
     saved = _spelled_out(parsed, experiment.schedules) | {"plugins": [plugin_copy(plugin) for plugin in plugins]}
@@ -127,7 +147,7 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     if not resumes or parsed.resume:
         folder.write_recipe(saved, plugins)
         experiment.description.write(folder.path)
-    request = RunRequest(saved, str(folder.path), plugins)
+    request = RunRequest(saved, str(folder.path), [*plugins], tests)
     return Launch(dataclasses.replace(parsed, plain=saved), request, runner, folder, resumes, lock)
 
 

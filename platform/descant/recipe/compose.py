@@ -15,21 +15,20 @@ TEXTS = ("name", "data", "run.name", "run.dir", "run.address")
 """Keys whose values are text even where they look like numbers."""
 
 
-def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def compose(recipe: str, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return a recipe as plain dicts, its overrides applied and its ``${…}`` resolved.
 
     ``trunk=NAME`` (likewise sharing and balance) puts another component in the place of the recipe's, and
     ``run=inline`` or ``run=ray`` sets the runner. Any other key is set where it stands; a new task may be added.
-    ``data_help`` only stays with the data that it was written for.
+    ``data_help`` only stays with the data that it was written for. ``values`` are set after the overrides, by key.
 
     Raises:
         UserError: an unknown recipe, a file that is not YAML, or an override that is not ``key=value``.
     """
     plain = _load(recipe)
     data, keys = plain.get("data"), []
-    for override in overrides:
-        key, value = parse_override(override)
-        _set(plain, key, value)
+    for key, value in [*map(parse_override, overrides), *(values or {}).items()]:
+        set_key(plain, key, value)
         keys.append(key)
     if plain.get("data") != data and "data_help" not in keys:
         plain.pop("data_help", None)
@@ -117,7 +116,7 @@ def _hydra(recipe: str) -> Iterator[str]:
         yield file.stem
 
 
-def _set(plain: dict[str, Any], key: str, value: Any) -> None:
+def set_key(plain: dict[str, Any], key: str, value: Any) -> None:
     """Set ``key`` (dotted) in ``plain``; a component's or the runner's short form is spelled out."""
     if key in _COMPONENTS and isinstance(value, str):
         current = plain.get(key)

@@ -17,11 +17,13 @@ class RunRequest:
         folder: the run folder's absolute path; it exists.
         plugins: ``{"name": …, "source": …}`` of each plugin file, so that workers need no copy of it; an installed
             module has a name alone.
+        tests: whether the best checkpoint is scored on the test split; without, that split is not even looked at.
     """
 
     recipe: dict[str, Any]
     folder: str
     plugins: list[dict[str, str]] = field(default_factory=list)
+    tests: bool = True
 
     def to_json(self) -> str:
         """Return the request as one JSON object."""
