@@ -63,7 +63,7 @@ class _Telling:
         if self.study.is_told(number):
             return TrialScheduler.CONTINUE
         decision: str = super().on_trial_result(tune_controller, trial, result)  # type: ignore[misc]
-        if decision == TrialScheduler.STOP:
+        if decision == TrialScheduler.STOP and result["epochs"] < self.study.plan.epochs:
             self.study.stop_trial(number)
         return TrialScheduler.CONTINUE
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,8 @@ class _Fit:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        # Of populations, whose members never leave their process here.
+        warnings.filterwarnings("ignore", "Consider boosting PBT performance")
         try:
             self._tuner.fit()
         except BaseException as error:  # handed to the thread that waits
@@ -105,8 +108,9 @@ def _tuner(
     from descant_cluster.tune.trial import train
 
     gpus = room.gpus(resources)
-    # A trial of several workers asks for their CPUs by Ray Train; its own process only waits.
-    own = {"CPU": 0.0} if room.is_nested else {"CPU": float(room.run.cpus_per_worker), "GPU": gpus}
+    # A trial of several workers asks for their CPUs by Ray Train; its own process only waits. It takes some memory,
+    # since Ray Tune refuses what takes nothing.
+    own = {"memory": 2.0**20} if room.is_nested else {"CPU": float(room.run.cpus_per_worker), "GPU": gpus}
     given = {
         "objective": study.plan.objectives[0].plain(),
         "nested": room.is_nested,

@@ -37,7 +37,7 @@ class TuneDisplay:
             TextColumn("{task.description}"),
         )
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
-        self._task = self._bar.add_task("starting", total=study.plan.trials, completed=len(study.ended))
+        self._task = self._bar.add_task("starting", total=self._total(), completed=len(study.ended))
         self._now: dict[int, str] = {}
 
     def __enter__(self) -> TuneDisplay:
@@ -55,6 +55,11 @@ class TuneDisplay:
         logger.removeHandler(self._handler)
         self._bar.stop()
 
+    def _total(self) -> int:
+        """Return how many trials there are in the end, where that is known, else as far as it is."""
+        budget = self._study.plan.settings.budget_epochs
+        return self._study.plan.trials if budget is None else max(len(self._study.trials), 1)
+
     def event(self, event: Event) -> None:
         """Show one event."""
         if event.kind == "ended":
@@ -62,7 +67,7 @@ class TuneDisplay:
         else:
             self._now[event.number] = event.text if event.kind == "evaluated" else "begins"
         trials = "; ".join(f"{number}: {text}" for number, text in sorted(self._now.items()))
-        self._bar.update(self._task, completed=len(self._study.ended), description=trials)
+        self._bar.update(self._task, total=self._total(), completed=len(self._study.ended), description=trials)
         if event.kind != "evaluated":
-            count = f"[{len(self._study.ended)}/{self._study.plan.trials}]"
+            count = f"[{len(self._study.ended)}/{self._total()}]"
             self._console.print(f"{count} trial {event.number} {event.text}", markup=False)

@@ -18,7 +18,7 @@ from descant.tune.explore import check_in_flight
 from descant.tune.objective import Objective, objectives
 from descant.tune.schedulers import Population
 from descant.tune.search import GridSearch, Params, Search, searches
-from descant.tune.settings import MEMBERS, TRIALS, TuneSettings, tune_part
+from descant.tune.settings import MANY, MEMBERS, TRIALS, TuneSettings, tune_part
 from descant.values import written
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Plan:
     def trials(self) -> int:
         """How many trials there are."""
         points = self.search().limit() if self.settings.search.name == "grid" else None
-        usual = MEMBERS if self.settings.scheduler.is_population else points or TRIALS
+        many = MANY if self.settings.budget_epochs else TRIALS
+        usual = MEMBERS if self.settings.scheduler.is_population else points or many
         asked = self.settings.trials or usual
         return asked if points is None else min(asked, points)
 
@@ -228,7 +229,10 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     digests = old["plugins"]
     words += [f"the plugin {name!r} changed" for name, digest in new["plugins"].items() if digests.get(name) != digest]
     words += ["the data set changed"] if old["data"] != new["data"] else []
-    for key in ("space", "search", "scheduler", "objectives", "seed"):
+    for key in {**old["space"], **new["space"]}:
+        before, after = old["space"].get(key), new["space"].get(key)
+        words += [f"tune.space.{key}: {written(before)} → {written(after)}"] if before != after else []
+    for key in ("search", "scheduler", "objectives", "seed"):
         if old[key] != new[key]:
             words.append(f"tune.{'metric' if key == 'objectives' else key}: {_told(old[key])} → {_told(new[key])}")
     more = f" and {len(words) - 3} more" if len(words) > 3 else ""

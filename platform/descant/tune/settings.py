@@ -15,8 +15,8 @@ from descant.tune.schedulers import Scheduler, schedulers
 from descant.tune.space import Choice, Space
 from descant.values import check_value
 
-TRIALS, MEMBERS = 20, 8
-"""Trials of a study that does not say how many, and of a population."""
+TRIALS, MEMBERS, MANY = 20, 8, 1000
+"""Trials of a study that does not say how many, of a population, and where a budget of epochs says it."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class TuneSettings:
         search: what proposes values, by name, with options.
         scheduler: which trials go on.
         trials: how many; None: 20, a population has 8, and a grid as many as it has points.
+        budget_epochs: epochs of all trials together after which no further one begins, so that studies of different
+            schedulers can be made at the same cost; None: no bound but ``trials``.
         concurrent: trials side by side; None: as many as the cluster holds, a population all.
         metric: what the study goes by, tasks or TASK.METRIC; None: the main task's first metric.
         seed: of what is drawn.
@@ -39,6 +41,7 @@ class TuneSettings:
     scheduler: Scheduler
     scheduler_name: str
     trials: int | None = None
+    budget_epochs: int | None = None
     concurrent: int | None = None
     metric: tuple[str, ...] | None = None
     seed: int = 0
@@ -56,13 +59,13 @@ class TuneSettings:
             if key not in known:
                 raise UserError(f"there is no key 'tune.{key}': {nearest(key, known)}")
         given = {key: inner for key, inner in value.items() if inner is not None}
-        for key, least in (("trials", 1), ("concurrent", 1), ("seed", 0), ("retries", 0)):
-            if key in given:
-                at_least(f"tune.{key}", given[key], least)
+        least = {"trials": 1, "budget_epochs": 1, "concurrent": 1, "seed": 0, "retries": 0}
+        for key in least.keys() & given.keys():
+            at_least(f"tune.{key}", given[key], least[key])
         chosen = Component.parse("tune.scheduler", given.get("scheduler", "none"))
         space = Space.parse(given.get("space"))
         return cls(
-            **{key: given[key] for key in ("trials", "concurrent", "seed", "retries") if key in given},
+            **{key: given[key] for key in least if key in given},
             space=space,
             search=Component.parse("tune.search", given.get("search", _usual_search(space, chosen.name))),
             scheduler=schedulers.build(chosen.name, chosen.options),

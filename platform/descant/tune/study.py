@@ -29,6 +29,8 @@ from descant.tune.search import Params, Search
 from descant.tune.trial import STOP, TOLD, Job
 
 STUDY = "study.json"
+RESULTS = ("best", "front", "importance", "results")
+"""Its keys of what the trials came to, when that was last written down."""
 Status = Literal["waiting", "running", "stopped", "finished", "failed"]
 
 
@@ -73,6 +75,7 @@ class Study:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = RunLock(self.folder)
         (self.folder / STOP).unlink(missing_ok=True)
+        self._results = {key: written[key] for key in RESULTS if key in written}
         self.learned: list[Mapping[str, Any]] = list(written.get("learned", learned))
         self.trials = [Trial(**each) for each in written.get("trials", [])]
         for trial in self.trials:
@@ -98,7 +101,7 @@ class Study:
         """Return a trial to begin or to go on with, None where there is none left."""
         waiting = next((trial for trial in self.trials if trial.status == "waiting"), None)
         if waiting is None:
-            if len(self.trials) >= self.plan.trials:
+            if not self._may_begin():
                 return None
             number = len(self.trials)
             waiting = Trial(number, self.search.propose(number))
@@ -110,8 +113,9 @@ class Study:
         return Job(waiting.number, waiting.params, recipe, str(self.path(waiting.number)), self.plan.plugins)
 
     def open_trials(self) -> int:
-        """Return how many trials are still to be trained."""
-        return self.plan.trials - len(self.ended)
+        """Return how many trials are still to be trained, at most."""
+        begun = sum(not trial.has_ended for trial in self.trials)
+        return begun + (max(self.plan.trials - len(self.trials), 0) if self._may_begin() else 0)
 
     def failed_once(self, number: int, error: str) -> None:
         """Note a failure after which the trial is tried again."""
@@ -188,7 +192,7 @@ class Study:
 
     def write(self, status: str, more: Mapping[str, Any] | None = None) -> None:
         """Write ``study.json``."""
-        plan = self.plan
+        plan, self._results = self.plan, dict(more or self._results)
         about = {
             "format": 1,
             "status": status,
@@ -199,7 +203,22 @@ class Study:
             "learned": self.learned,
             "trials": [asdict(trial) for trial in self.trials],
         }
-        write_text(self.folder / STUDY, json.dumps({**about, **(more or {})}, indent=1) + "\n")
+        write_text(self.folder / STUDY, json.dumps({**about, **self._results}, indent=1) + "\n")
+
+    def _may_begin(self) -> bool:
+        """Return whether there may be one trial more."""
+        if len(self.trials) >= self.plan.trials:
+            return False
+        budget = self.plan.settings.budget_epochs
+        if budget is None or self.plan.settings.scheduler.is_population:
+            return True
+        return sum(map(self._epochs, self.trials)) < budget
+
+    def _epochs(self, trial: Trial) -> int:
+        """Return the epochs that a trial costs: those that it trained, or while it trains all that it may."""
+        if not trial.has_ended:
+            return self.plan.epochs
+        return max((each.epochs for each in self.evaluations(trial.number)), default=0)
 
     def _recipe_of(self, number: int, params: Params) -> dict[str, Any]:
         recipe = self.plan.recipe_of(number, params)
