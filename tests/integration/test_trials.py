@@ -137,7 +137,7 @@ def test_a_trial_takes_over_a_checkpoint_and_goes_on_with_other_weights(recipe: 
 
     def hand(evaluation: Evaluation) -> None:
         if evaluation.epochs == 2:
-            assert hand_over(Path(donor.folder), Path(taker.folder), new, plan.recipe_of(1, new))
+            assert hand_over(Path(donor.folder), Path(taker.folder), new, plan.recipe_of(1, new), 4)
 
     status, seen = run(taker, hand)
     assert status == "finished"
@@ -176,7 +176,8 @@ def made(recipe: Path, tmp_path: Path) -> tuple[Path, Path, Plan]:
         run(job, told_after(job, 2))
     donor, taker = (Path(job.folder) for job in jobs)
     new = {"tasks.reconstruction.weight": 7.0, "optimizer.lr": 0.002}
-    assert hand_over(donor, taker, new, plan.recipe_of(1, new))
+    assert not hand_over(donor, taker, new, plan.recipe_of(1, new), 2)  # it would have nothing left to train
+    assert hand_over(donor, taker, new, plan.recipe_of(1, new), 4)
     return donor, taker, plan
 
 
@@ -184,11 +185,11 @@ def test_a_second_handoff_waits_for_none_and_a_donor_without_a_checkpoint_gives_
     recipe: Path, tmp_path: Path
 ) -> None:
     donor, taker, plan = made(recipe, tmp_path)
-    assert not hand_over(donor, taker, {}, {})
+    assert not hand_over(donor, taker, {}, {}, 4)
     empty = plan.folder / "trials" / "0002"
     empty.mkdir()
     note_start(empty, 2, {})
-    assert not hand_over(empty, donor, {}, {})
+    assert not hand_over(empty, donor, {}, {}, 4)
     assert not (donor / HANDOFF).exists()
     assert adopt(donor) is None
 

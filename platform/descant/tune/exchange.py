@@ -44,11 +44,12 @@ def record(folder: Path) -> dict[str, Any]:
     return read_object(folder / TRIAL)
 
 
-def hand_over(donor: Path, to: Path, params: Params, recipe: Mapping[str, Any]) -> bool:
+def hand_over(donor: Path, to: Path, params: Params, recipe: Mapping[str, Any], epochs: int) -> bool:
     """Put a handoff of ``donor``'s last and best checkpoint into the run folder ``to``.
 
     Returns:
-        whether there is one now: not where the donor has no checkpoint, or an earlier handoff waits.
+        whether there is one now: not where the donor has no checkpoint or has trained all its ``epochs``, so that
+        there is nothing left to go on with, nor where an earlier handoff waits.
     """
     if (to / HANDOFF / "handoff.json").exists():
         return False
@@ -60,14 +61,16 @@ def hand_over(donor: Path, to: Path, params: Params, recipe: Mapping[str, Any]) 
                 if (donor / name).exists():
                     shutil.copyfile(donor / name, partial / name)
             shutil.copytree(donor / "tensorboard", partial / "tensorboard")
-            seen = [each for each in evaluations(read_rows(partial / "metrics.jsonl")) if each.step <= step]
+            seen = [each.epochs for each in evaluations(read_rows(partial / "metrics.jsonl")) if each.step <= step]
             its = record(donor)
-            change = {"epochs": seen[-1].epochs if seen else 0, "step": step, "params": params, "donor": its["number"]}
-            about = {"change": change, "lineage": its["lineage"], "recipe": recipe}
-            write_text(partial / "handoff.json", json.dumps(about))
-    if step is None:
+            change = {"epochs": seen[-1] if seen else 0, "step": step, "params": params, "donor": its["number"]}
+            if change["epochs"] < epochs:
+                about = {"change": change, "lineage": its["lineage"], "recipe": recipe}
+                write_text(partial / "handoff.json", json.dumps(about))
+    if not (to / HANDOFF / "handoff.json").exists():
         shutil.rmtree(to / HANDOFF)
-    return step is not None
+        return False
+    return True
 
 
 def adopt(folder: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from descant.tune.space import Choice, Range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 
@@ -61,6 +62,7 @@ def values_figure(found: Results) -> Figure | None:
                 axis.set_xticks(range(len(dimension.values)), [wrapped(str(value)) for value in dimension.values])
             elif dimension.log:
                 axis.set_xscale("log")
+                _plain_numbers(axis.xaxis)
             axis.set_title(wrapped(dimension.key))
             axis.set_ylabel(objective.name)
         handles, labels = axes[0].get_legend_handles_labels()
@@ -84,7 +86,8 @@ def front_figure(found: Results) -> Figure | None:
             for trial, x, y in zip(front, at, up, strict=True):
                 axis.annotate(str(trial.number), (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
             axis.set_xlabel(f"{across.name} ({_way(across.direction)})")
-            axis.set_ylabel(f"{other.name} ({_way(other.direction)})")
+            axis.set_title(wrapped(other.name))
+            axis.set_ylabel(_way(other.direction))
     return figure
 
 
@@ -132,6 +135,7 @@ def weights_figure(found: Results) -> Figure | None:
                 _steps(axis, found.best, found.best.lineage, dimension, "#7a7f87", "solid", 4.0, "the best model's")
             if dimension.log:
                 axis.set_yscale("log")
+                _plain_numbers(axis.yaxis)
             axis.set_title(wrapped(dimension.key))
             epoch_axis(axis)
             axis.set_xlabel("epochs trained")
@@ -150,6 +154,15 @@ def _steps(axis: Axes, trial: Result, changes: object, dimension: Range, shade: 
     behind = width > 2
     axis.step([*at, end], [*values, values[-1]], where="post", color=shade, linestyle=style, linewidth=width,
               alpha=0.45 if behind else 0.9, zorder=1 if behind else 2, label=label)  # fmt: skip
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Write powers of ten as 0.01, for the page's text is not set as mathematics."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _place(dimension: Range | Choice, value: object) -> float:

@@ -184,7 +184,7 @@ class Study:
         rng = np.random.default_rng(seed)
         params = explored(scheduler, self.plan.settings.space, self.params_now(donor), self._steps, others, rng)
         recipe = self._recipe_of(number, params)
-        if not hand_over(self.path(donor), self.path(number), params, recipe):
+        if not hand_over(self.path(donor), self.path(number), params, recipe, self.plan.epochs):
             return None
         if donor in self._compared:
             self._compared[number] = self._compared[donor]
