@@ -7,7 +7,7 @@ decided is on the disk before the trial hears of it, and is not lost with any pr
 
 from __future__ import annotations
 
-import sys
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,7 +152,7 @@ def make_scheduler(study: Study, listener: Listener) -> TrialScheduler:
             **_BY,
             grace_period=settings.grace_epochs,
             min_samples_required=settings.min_trials,
-            min_time_slice=sys.maxsize,  # it would pause trials for those that wait
+            min_time_slice=math.inf,  # type: ignore[arg-type]  # it would pause trials for those that wait
         )
         median.begin(study)
         return median

@@ -44,8 +44,11 @@ def failures(found: Results) -> list[str]:
     """Return a sentence about trials that failed, and one about failures that a second try has mended."""
     told = []
     if found.failed:
-        which = "; ".join(f"trial {trial.number}: {trial.errors[-1]}" for trial in found.failed[:3])
-        more = f"; and {len(found.failed) - 3} more" if len(found.failed) > 3 else ""
+        why: dict[str, list[str]] = {}
+        for trial in found.failed:
+            why.setdefault(trial.errors[-1] if trial.errors else "no reason given", []).append(str(trial.number))
+        which = "; ".join(f"trial {', '.join(numbers)}: {error}" for error, numbers in [*why.items()][:3])
+        more = f"; and {len(why) - 3} more reasons" if len(why) > 3 else ""
         raised = found.plan.settings.retries + 1
         told.append(
             f"{len(found.failed)} of {counted(len(found.trials), 'trial')} failed and do not count ({which}{more}): "

@@ -43,6 +43,7 @@ class Trial:
         status: ``stopped`` by the scheduler, ``failed`` after all its tries.
         attempts: how often it was started.
         errors: why tries failed.
+        given_up_after: how many retries it had been allowed when it was given up.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Trial:
     status: Status = "waiting"
     attempts: int = 0
     errors: list[str] = field(default_factory=list)
+    given_up_after: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -129,6 +131,7 @@ class Study:
         trial = self.trials[number]
         trial.status = status
         trial.errors += [error] if error is not None else []
+        trial.given_up_after = self.plan.settings.retries
         if trial.has_ended:
             self._tell(trial)
         self.write("running")
@@ -241,7 +244,7 @@ class Study:
     def _look_again(self, trial: Trial) -> None:
         """Find out what became of a trial while nobody looked."""
         folder = self.path(trial.number)
-        if trial.status == "failed" and len(trial.errors) <= self.plan.settings.retries:
+        if trial.status == "failed" and trial.given_up_after < self.plan.settings.retries:
             trial.status = "waiting"
         if trial.has_ended:
             return

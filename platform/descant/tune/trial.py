@@ -12,6 +12,7 @@ from typing import Any
 
 from descant.errors import UserError
 from descant.launch.prepare import launch
+from descant.plugins import load_plugins
 from descant.report.files import read_object
 from descant.run.lock import RunLock
 from descant.run.log import Row
@@ -132,6 +133,7 @@ def run_trial(job: Job, runner: Runner, report: Callable[[Evaluation], None]) ->
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     _wait_for(folder)
+    load_plugins(job.plugins)
     note_start(folder, job.number, job.params)
     while True:
         adopt(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from descant.errors import UserError
 from descant.tune.schedulers import Asha, Pbt, schedulers
+from descant.tune.search import searches
 from descant.tune.settings import TuneSettings, tune_part
 
 SPACE = {"optimizer.lr": {"loguniform": [1e-4, 1e-1]}}
@@ -81,3 +83,15 @@ def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
 def test_a_key_of_a_space_may_be_taken_out() -> None:
     part, _ = tune_part({"space": {**SPACE, "a": {"uniform": [0, 1]}}}, ["tune.space.a=null"], None)
     assert TuneSettings.parse(part).space.keys == ["optimizer.lr"]
+
+
+def test_the_documentation_names_each_key_search_scheduler_and_option_with_its_default() -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs" / "tuning.md").read_text(encoding="utf-8")
+    for field in dataclasses.fields(TuneSettings):
+        assert field.name == "scheduler_name" or f"\n| `{field.name}` |" in page
+    for name, kind in schedulers.items():
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        for option in dataclasses.fields(kind):
+            assert f"`{option.name}` {option.default:g}" in row
+    for name in searches.names():
+        assert f"\n| `{name}` |" in page
