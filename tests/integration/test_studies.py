@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from descant import train
 from descant.errors import UserError
@@ -19,7 +21,8 @@ from descant.tune.plan import Plan, make_plan
 from descant.tune.results import Results, pareto, results
 from descant.tune.study import Study
 from descant.tune.trial import TOLD, run_trial, train_here
-from descant.tune.write import write_results
+from descant.tune.write import write_best, write_results
+from support import last_weights
 from tuning import study_of, tiny_recipe
 
 SHORT = ["trainer.epochs=2", "tune.trials=3"]
@@ -235,3 +238,25 @@ def test_a_recipe_with_a_search_space_trains_as_one_without(recipe: Path, tmp_pa
     run = train(str(recipe), words)
     assert "tune" not in RunFolder(run.folder).read_recipe()
     assert not (run.folder / TOLD).exists()
+
+
+def test_the_best_recipe_of_a_population_is_trained_again_to_the_same_weights(recipe: Path, tmp_path: Path) -> None:
+    """What a member trained with, one after the other, is a schedule of its recipe."""
+    plan = plan_of(recipe, tmp_path, "tune.scheduler=pbt", "tune.trials=2", "trainer.epochs=4")
+    study = open_study(plan)
+    for report in (
+        lambda evaluation: study.stop_trial(0) if evaluation.epochs == 2 else None,
+        lambda evaluation: study.exchange(1, 0) if evaluation.epochs == 1 else None,
+    ):
+        train_all(study, most=1, report=report)
+    found = finish(study)
+    (member,) = (trial for trial in found.trials if trial.number == 1)
+    assert [change["epochs"] for change in member.changes] == [0, 2]
+    assert member.changes[1]["params"] != member.lineage[0]["params"] == study.trials[0].params
+    write_best(study, dataclasses.replace(found, trials=(member,)))
+    recipe_again = compose(str(study.folder / "best.yaml"))
+    assert recipe_again["optimizer"]["lr"]["schedule"] == "piecewise"
+    again = train(str(study.folder / "best.yaml"), [f"run.dir={tmp_path}", "run=inline"])
+    expected = last_weights(member.folder)
+    assert all(torch.equal(value, expected[name]) for name, value in last_weights(again.folder).items())
+    assert (study.folder / "weights.svg").exists()
