@@ -17,7 +17,9 @@ from descant.recipe import compose
 from descant.run.folder import RunFolder
 from descant.tune.make import open_study
 from descant.tune.objective import Evaluation
-from descant.tune.plan import Plan, make_plan
+from descant.tune.plan import Plan
+from descant.tune.planning import make_plan
+from descant.tune.population import Members
 from descant.tune.results import Results, pareto, results
 from descant.tune.study import Study
 from descant.tune.trial import TOLD, run_trial, train_here
@@ -246,7 +248,7 @@ def test_the_best_recipe_of_a_population_is_trained_again_to_the_same_weights(re
     study = open_study(plan)
     for report in (
         lambda evaluation: study.stop_trial(0) if evaluation.epochs == 2 else None,
-        lambda evaluation: study.exchange(1, 0) if evaluation.epochs == 1 else None,
+        lambda evaluation: Members(study).exchange(1, 0) if evaluation.epochs == 1 else None,
     ):
         train_all(study, most=1, report=report)
     found = finish(study)

@@ -20,7 +20,8 @@ from descant.run.log import read_rows
 from descant.tune import exchange
 from descant.tune.exchange import HANDOFF, LEFT, TRIAL, adopt, hand_over, note_start, record
 from descant.tune.objective import Evaluation, evaluations
-from descant.tune.plan import Plan, make_plan
+from descant.tune.plan import Plan
+from descant.tune.planning import make_plan
 from descant.tune.trial import STOP, TOLD, Job, run_trial, train_here
 from support import last_weights
 from tuning import tiny_recipe
@@ -88,14 +89,18 @@ def test_no_trial_looks_at_the_test_split(recipe: Path, tmp_path: Path) -> None:
     """The same shards, the test one unreadable or absent: trials come to the same, and write nothing of a test."""
     whole, data = plan_of(recipe, tmp_path / "whole"), recipe.parent / "mels"
     expected, _ = run(job_of(whole, 0, 2.0)), None
-    for name in ("torn", "absent"):
+    for name in ("torn", "absent", "torn and not described"):
         place = tmp_path / name / "mels"
         shutil.copytree(data, place)
         (shard,) = place.glob("test-*.tar")
-        shard.write_bytes(b"no tar") if name == "torn" else shard.unlink()
+        shard.unlink() if name == "absent" else shard.write_bytes(b"no tar")
         plan = plan_of(recipe, tmp_path / name, f"data={place}")
         job = job_of(plan, 0, 2.0)
-        assert run(job) == expected
+        if name == "torn and not described":
+            (place / "dataset.json").unlink()
+            assert run(job)[0] == "finished"  # the order of samples is another one, so its numbers are too
+        else:
+            assert run(job) == expected
         assert {row["split"] for row in read_rows(Path(job.folder) / "metrics.jsonl")} == {"train", "validation"}
         with pytest.raises(UserError):
             prepare(str(recipe), [f"data={place}", f"run.dir={tmp_path}", "run.name=plain"])

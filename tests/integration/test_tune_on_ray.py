@@ -119,7 +119,7 @@ def test_a_study_that_is_interrupted_and_killed_goes_on_and_failed_trials_are_tr
     (tmp_path / "flaky.py").write_text(FLAKY)
     once = tmp_path / "once"
     words = [str(recipe), "plugins=[flaky.py]", f"tasks.flaky={{once: {once}, weight: 0.1}}", "tune.trials=6"]
-    words += ["tune.space={tasks.flaky.always:{choice:[false,true]},optimizer.lr:{grid:[0.01,0.005]}}"]
+    words += ["tune.space={optimizer.lr:{grid:[0.01,0.005]},tasks.flaky.always:{choice:[false,true]}}"]
     words += ["tune.search=grid", "trainer.epochs=4", "tune.concurrent=2"]
     with TuneProcess(tmp_path, *words) as one:
         one.wait_until(lambda: "finished" in one.statuses())
@@ -145,7 +145,7 @@ def test_a_study_that_is_interrupted_and_killed_goes_on_and_failed_trials_are_tr
         breaks = trial["params"]["tasks.flaky.always"]
         assert trial["status"] == ("failed" if breaks else "finished")
         if breaks:
-            assert len(trial["errors"]) == 2 and all("this one always breaks" in error for error in trial["errors"])
+            assert len(trial["errors"]) >= 2 and all("this one always breaks" in error for error in trial["errors"])
         else:
             rows = read_rows(trials / f"{trial['number']:04d}" / "metrics.jsonl")
             steps = Counter(row["step"] for row in rows if (row["split"], row["metric"]) == ("validation", "accuracy"))

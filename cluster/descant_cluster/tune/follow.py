@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray.tune import Callback
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from descant.report.numbers import number
 from descant.run.failure import Failure
@@ -14,8 +14,8 @@ from descant.tune.study import Status, Study
 from descant_cluster.losses import first_line
 
 
-class Follower(Callback):
-    """Hears of each trial's evaluations, failures and end.
+class Follower(TrialProgressCallback):
+    """Hears of each trial's evaluations, failures and end, in the place of the one that prints them.
 
     Args:
         study: which is told.
@@ -23,6 +23,7 @@ class Follower(Callback):
     """
 
     def __init__(self, study: Study, listener: Listener) -> None:
+        super().__init__()
         self._study, self._listener = study, listener
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any) -> None:

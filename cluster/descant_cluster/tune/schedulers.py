@@ -21,6 +21,7 @@ from ray.tune.schedulers import (
 )
 from ray.tune.schedulers.pbt import _PBTTrialState
 
+from descant.tune.population import Members
 from descant.tune.progress import Event, Listener
 from descant.tune.schedulers import Asha, Median, Population
 from descant.tune.sentences import settings as told
@@ -100,7 +101,7 @@ class PopulationScheduler(PopulationBasedTraining):
             custom_explore_fn=dict,
             log_config=False,
         )
-        self._study, self._listener = study, listener
+        self._study, self._members, self._listener = study, Members(study), listener
         self._rng = np.random.default_rng([study.plan.settings.seed, len(study.trials)])
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
@@ -117,11 +118,11 @@ class PopulationScheduler(PopulationBasedTraining):
     ) -> None:
         state, number = self._trial_state[trial], trial.config["number"]
         assert state.last_score is not None
-        self._study.note_step(number, state.last_train_time, state.last_score)
+        self._members.compared(number, state.last_train_time, state.last_score)
         if trial not in lower_quantile or state.last_train_time >= self._study.plan.epochs:
             return
         donor = upper_quantile[int(self._rng.integers(len(upper_quantile)))]
-        params = self._study.exchange(number, donor.config["number"])
+        params = self._members.exchange(number, donor.config["number"])
         if params is None:
             return
         state.last_perturbation_time = self._trial_state[donor].last_perturbation_time

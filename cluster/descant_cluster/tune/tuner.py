@@ -31,6 +31,7 @@ _ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Ray Tune's own record, which nothing is restored from
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the other way prints tables, however silent it is asked to be
 }
 
 
@@ -89,6 +90,7 @@ class _Fit:
 
     def _run(self) -> None:
         # Of populations, whose members never leave their process here.
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told in a sentence
         warnings.filterwarnings("ignore", "Consider boosting PBT performance")
         try:
             self._tuner.fit()
@@ -96,20 +98,24 @@ class _Fit:
             self.error = error
 
 
+def _name(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
 def _tuner(
     study: Study, room: Room, slots: int, resources: Mapping[str, float], scratch: Path, listener: Listener
 ) -> Any:
     from ray import tune
 
-    from descant_cluster.tune.follow import Follower
     from descant_cluster.tune.schedulers import make_scheduler
     from descant_cluster.tune.searcher import StudySearcher
     from descant_cluster.tune.trial import train
 
-    gpus = room.gpus(resources)
     # A trial of several workers asks for their CPUs by Ray Train; its own process only waits. It takes some memory,
     # since Ray Tune refuses what takes nothing.
-    own = {"memory": 2.0**20} if room.is_nested else {"CPU": float(room.run.cpus_per_worker), "GPU": gpus}
+    own = (
+        {"memory": 2.0**20} if room.is_nested else {"CPU": float(room.run.cpus_per_worker), "GPU": room.gpus(resources)}
+    )
     given = {
         "objective": study.plan.objectives[0].plain(),
         "nested": room.is_nested,
@@ -122,12 +128,22 @@ def _tuner(
             scheduler=make_scheduler(study, listener),
             num_samples=study.open_trials(),
             max_concurrent_trials=slots,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,  # else it would spell out what is searched, and with it the whole recipe
         ),
-        run_config=tune.RunConfig(
-            name=uuid.uuid4().hex,
-            storage_path=str(scratch),
-            failure_config=tune.FailureConfig(max_failures=study.plan.settings.retries),
-            callbacks=[Follower(study, listener)],
-            verbose=0,
-        ),
+        run_config=_run_config(study, scratch, listener),
+    )
+
+
+def _run_config(study: Study, scratch: Path, listener: Listener) -> Any:
+    from ray import tune
+
+    from descant_cluster.tune.follow import Follower
+
+    return tune.RunConfig(
+        name=uuid.uuid4().hex,
+        storage_path=str(scratch),
+        failure_config=tune.FailureConfig(max_failures=study.plan.settings.retries),
+        callbacks=[Follower(study, listener)],
+        verbose=0,
     )

@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     from descant.errors import UserError
     from descant.report.files import shown
     from descant.tune.make import make, open_study
-    from descant.tune.plan import make_plan
+    from descant.tune.planning import make_plan
 
     if args.recipe is None or "=" in args.recipe:
         raise UserError("tune needs a recipe first: one that 'descant recipes' lists, or the path of a YAML file")

@@ -88,14 +88,7 @@ def adopt(folder: Path) -> dict[str, Any] | None:
     if not left.exists() and (folder / "metrics.jsonl").exists():
         left.parent.mkdir(exist_ok=True)
         os.replace(folder / "metrics.jsonl", left)
-    for name in ("checkpoints", "tensorboard"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-        shutil.copytree(handoff / name, folder / name, copy_function=_link)
-    for name in _FILES:
-        (folder / name).unlink(missing_ok=True)
-        if (handoff / name).exists():
-            shutil.copyfile(handoff / name, folder / name)
-    (folder / "summary.json").unlink(missing_ok=True)
+    _replace(folder, handoff)
     before = [each for each in about["lineage"] if each["step"] < change["step"]]
     after = {
         "changes": [*own["changes"], change],
@@ -106,6 +99,18 @@ def adopt(folder: Path) -> dict[str, Any] | None:
     os.replace(handoff / "handoff.json", handoff / "taken.json")  # from here on nothing waits
     shutil.rmtree(handoff)
     return dict(change)
+
+
+def _replace(folder: Path, handoff: Path) -> None:
+    """Put what was handed over in the place of what is there."""
+    for name in ("checkpoints", "tensorboard"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(handoff / name, folder / name, copy_function=_link)
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+        if (handoff / name).exists():
+            shutil.copyfile(handoff / name, folder / name)
+    (folder / "summary.json").unlink(missing_ok=True)
 
 
 def copy_checkpoints(source: Path, target: Path) -> int | None:

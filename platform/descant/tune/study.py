@@ -12,19 +12,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from descant.errors import UserError
 from descant.files import write_text
 from descant.report.files import read_object, shown
 from descant.run.folder import RunFolder
 from descant.run.lock import RunLock
 from descant.run.log import read_rows
-from descant.tune.exchange import HANDOFF, hand_over, record
-from descant.tune.explore import Step, explored
+from descant.tune.exchange import HANDOFF, record
 from descant.tune.objective import Evaluation, best, evaluations
 from descant.tune.plan import Plan, changed
-from descant.tune.schedulers import Population
 from descant.tune.search import Params, Search
 from descant.tune.trial import STOP, TOLD, Job
 
@@ -85,8 +81,6 @@ class Study:
         self.search: Search = plan.search()
         self.trainer: dict[str, Any] = {}
         """Keys of the recipe's trainer that hang on how many trials train side by side; nothing that is learnt."""
-        self._steps: list[Step] = []
-        self._compared: dict[int, tuple[float, float]] = {}
         self._tell_all()
         self.write("running")
 
@@ -111,8 +105,13 @@ class Study:
         waiting.status = "running"
         waiting.attempts += 1
         self.write("running")
-        recipe = self._recipe_of(waiting.number, waiting.params)
+        recipe = self.recipe_of(waiting.number, waiting.params)
         return Job(waiting.number, waiting.params, recipe, str(self.path(waiting.number)), self.plan.plugins)
+
+    def recipe_of(self, number: int, params: Params) -> dict[str, Any]:
+        """Return the recipe of a trial with these values."""
+        recipe = self.plan.recipe_of(number, params)
+        return {**recipe, "trainer": {**(recipe.get("trainer") or {}), **self.trainer}}
 
     def open_trials(self) -> int:
         """Return how many trials are still to be trained, at most."""
@@ -170,29 +169,6 @@ class Study:
         changes = record(self.path(number)).get("changes")
         return dict(changes[-1]["params"]) if changes else self.trials[number].params
 
-    def note_step(self, number: int, epochs: float, score: float) -> None:
-        """Note what a member's values did since it was compared last."""
-        before = self._compared.get(number)
-        self._compared[number] = (epochs, score)
-        if before is not None and epochs > before[0]:
-            step = Step(self.params_now(number), epochs, before[1], score, epochs - before[0])
-            self._steps.append(step)
-
-    def exchange(self, number: int, donor: int) -> Params | None:
-        """Let a member go on from ``donor``'s checkpoint with other values; return these, None where it cannot."""
-        scheduler = self.plan.settings.scheduler
-        assert isinstance(scheduler, Population)
-        seed = [self.plan.settings.seed, number, len(record(self.path(number)).get("changes", []))]
-        others = [self.params_now(each.number) for each in self.trials if each.number != number]
-        rng = np.random.default_rng(seed)
-        params = explored(scheduler, self.plan.settings.space, self.params_now(donor), self._steps, others, rng)
-        recipe = self._recipe_of(number, params)
-        if not hand_over(self.path(donor), self.path(number), params, recipe, self.plan.epochs):
-            return None
-        if donor in self._compared:
-            self._compared[number] = self._compared[donor]
-        return params
-
     def write(self, status: str, more: Mapping[str, Any] | None = None) -> None:
         """Write ``study.json``."""
         plan, self._results = self.plan, dict(more or self._results)
@@ -222,10 +198,6 @@ class Study:
         if not trial.has_ended:
             return self.plan.epochs
         return max((each.epochs for each in self.evaluations(trial.number)), default=0)
-
-    def _recipe_of(self, number: int, params: Params) -> dict[str, Any]:
-        recipe = self.plan.recipe_of(number, params)
-        return {**recipe, "trainer": {**(recipe.get("trainer") or {}), **self.trainer}}
 
     def _check_same(self, written: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]) -> None:
         if not written and (self.folder / "recipe.yaml").exists():

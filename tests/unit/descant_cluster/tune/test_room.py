@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from descant.cores import usable_cores
 from descant.errors import UserError
-from descant.tune.plan import Plan, make_plan
+from descant.tune.plan import Plan
+from descant.tune.planning import make_plan
 from descant_cluster.tune.room import Room
 from tuning import tiny_recipe
 

@@ -13,7 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from descant.tune.exchange import note_start
 from descant.tune.make import open_study
-from descant.tune.plan import make_plan
+from descant.tune.planning import make_plan
 from descant.tune.study import Study
 from descant_cluster.tune.schedulers import make_scheduler
 from tuning import tiny_recipe
