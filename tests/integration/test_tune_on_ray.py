@@ -159,7 +159,7 @@ def test_asha_stops_trials_early(tmp_path: Path) -> None:
     """Trials of a learning rate of 0 come to nothing, and are stopped as soon as a better one has come as far."""
     recipe = tiny_recipe(tmp_path)
     space = "tune.space={optimizer.lr:{grid:[0.02,0.0,1.0e-9,2.0e-9]}}"
-    words = [str(recipe), "trainer.epochs=6", "tune.concurrent=1", space]
+    words = [str(recipe), "trainer.epochs=6", "tune.concurrent=1", "tune.metric=reconstruction.loss", space]
     with TuneProcess(tmp_path, *words, "tune.scheduler={name:asha,grace_epochs:2,factor:4}") as tune:
         text = tune.ends()
     study = study_of(tune.study)
@@ -194,7 +194,7 @@ def test_members_take_over_checkpoints_and_their_records_tell_how_they_came_abou
     """Trained again by its record alone, a member comes to the same weights, bit for bit."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     recipe = tiny_recipe(tmp_path)
-    words = ["trainer.epochs=20"]
+    words = ["trainer.epochs=16"]
     named = f"tune.scheduler={{name:{scheduler},every_epochs:2,quantile:0.5}}"
     with TuneProcess(tmp_path, str(recipe), *words, named, "tune.trials=3") as tune:
         tune.ends()
