@@ -53,22 +53,37 @@ def run_on_ray(
         KeyboardInterrupt: a second Ctrl-C, or one before any worker trained.
     """
     placement = Placement(RunSettings.parse(request.recipe["run"]))
+    logger.info("joining the Ray cluster" if placement.run.address else "starting Ray on this machine")
+    with cluster(placement) as resources:
+        placement.check_room(resources)
+        _tell_idle(placement, resources)
+        if placement.run.address:
+            probe(request)
+        logger.info(STARTS)
+        train_on_workers(request, placement, placement.gpus(resources), on_row, on_lost)
+
+
+def train_on_workers(
+    request: RunRequest,
+    placement: Placement,
+    gpus_per_worker: float,
+    on_row: Callable[[dict[str, Any]], None],
+    on_lost: Callable[[Mapping[str, Any]], None] = lambda lost: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train on the cluster that this process has joined, as ``run_on_ray`` does, or until ``should_stop``."""
     folder = Path(request.folder)
     clear_failure(folder)
     follower = RowFollower(folder / "metrics.jsonl")
     with _scratch(folder) as scratch, _stop_file(folder) as stop:
         losses, told_lost = RowFollower(scratch / LOST), _LossTeller(folder.name, on_lost)
-        logger.info("joining the Ray cluster" if placement.run.address else "starting Ray on this machine")
-        with cluster(placement) as resources, on_interrupt(stop.request):
-            placement.check_room(resources)
-            _tell_idle(placement, resources)
-            if placement.run.address:
-                probe(request)
-            logger.info(STARTS)
-            fit = _Fit(request, placement, placement.gpus(resources))
+        with on_interrupt(stop.request):
+            fit = _Fit(request, placement, gpus_per_worker)
             while fit.is_running(POLL_S) and Failure.read(folder) is None:
                 _pass_on(follower, on_row)
                 _pass_on(losses, told_lost)
+                if not stop.was_requested and should_stop():
+                    stop.request()
     _pass_on(follower, on_row)
     _raise_problem(folder, fit, placement, stop.was_requested)
 

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from descant.errors import UserError
 from descant.registry import Registry
@@ -97,6 +98,28 @@ class LinearFloor:
         return max(self.start * (1.0 - epoch / epochs), self.floor)
 
 
+@schedules.register("piecewise")
+@dataclass(frozen=True)
+class Piecewise:
+    """One of ``values`` after the other, each from its epoch in ``epochs`` on: what a population has found."""
+
+    epochs: Sequence[int]
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        """Refuse epochs that are no order, or are not as many as the values."""
+        first, order = list(self.epochs[:1]), list(self.epochs)
+        if first != [0] or order != sorted(set(order)) or len(order) != len(self.values):
+            raise UserError(
+                f"the piecewise schedule has epochs {order} and values {list(self.values)}: give rising epochs from 0, "
+                f"and a value for each"
+            )
+
+    def at(self, epoch: int, epochs: int) -> float:
+        """Return the value whose epoch came last."""
+        return self.values[bisect.bisect_right(self.epochs, epoch) - 1]
+
+
 def parse_schedule(where: str, value: object) -> Schedule:
     """Return the schedule that a recipe gives at ``where``: a number or ``{schedule: name, …}``.
 
@@ -109,9 +132,14 @@ def parse_schedule(where: str, value: object) -> Schedule:
         if not isinstance(name, str):
             raise UserError(f"{where} is a mapping without 'schedule': give a number, or one of {schedules.names()}")
         for key, number in options.items():
-            options[key] = _whole(f"{where}.{key}", number) if key == "every" else _number(f"{where}.{key}", number)
+            options[key] = _option(f"{where}.{key}", key, number)
         return schedules.build(name, options)
     return Constant(_number(where, value))
+
+
+def _option(where: str, key: str, value: object) -> Any:
+    read = _whole if key in ("every", "epochs") else _number
+    return [read(where, each) for each in value] if isinstance(value, list) else read(where, value)
 
 
 def _number(where: str, value: object) -> float:

@@ -16,6 +16,7 @@ COMMANDS = (
     "evaluate",
     "predict",
     "export",
+    "tune",
     "compare",
     "pack",
     "data",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -153,8 +153,8 @@ def _text(what: str, value: object) -> str:
     return value
 
 
-def describe(place: str | Path | Folder) -> Description:
-    """Return the description of the data set at a path or URL.
+def describe(place: str | Path | Folder, without: Collection[str] = ()) -> Description:
+    """Return the description of the data set at a path or URL, ``without`` some of its splits.
 
     Raises:
         UserError: there is none, it is damaged, or the URL cannot be read.
@@ -162,10 +162,11 @@ def describe(place: str | Path | Folder) -> Description:
     folder = open_folder(place)
     content = folder.read(FILE)
     if content is not None:
-        return Description.parse(content, f"{folder.place}/{FILE}")
+        described = Description.parse(content, f"{folder.place}/{FILE}")
+        return replace(described, splits={key: part for key, part in described.splits.items() if key not in without})
     from descant.data.infer import infer
 
-    return infer(folder)
+    return infer(folder, without)
 
 
 def fingerprint(indexes: Mapping[str, Sequence[ShardIndex]]) -> str:

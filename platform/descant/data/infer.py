@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ LABELS = ("json", "cls")  # extensions of the members that hold labels
 MAX_CLASSES = 100_000  # integers beyond it are numbers (identities, times), not classes
 
 
-def infer(place: str | Path | Folder) -> Description:
-    """Return the description of a folder of shards without ``dataset.json``.
+def infer(place: str | Path | Folder, without: Collection[str] = ()) -> Description:
+    """Return the description of a folder of shards without ``dataset.json``, ``without`` some of its splits.
 
     Splits go by the shards' names (``train-…``, ``validation-…`` or ``val-…``, ``test-…``; all shards train where none
     is called so), inputs by the members' extensions, labels by the values in the samples' json.
@@ -50,7 +50,7 @@ def infer(place: str | Path | Folder) -> Description:
         )
     indexes: dict[str, list[ShardIndex]] = {}
     split_of = _splits(shards, folder.place)
-    for index in folder.indexes(shards):
+    for index in folder.indexes([shard for shard in shards if split_of[shard] not in without]):
         indexes.setdefault(split_of[index.path.name], []).append(index)
     labels = dict(sorted(_gathered(folder, indexes).items()))
     fields = {**_inputs([index for parts in indexes.values() for index in parts])}

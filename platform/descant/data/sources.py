@@ -112,27 +112,29 @@ class DataSets:
     Attributes:
         settings: places and shares.
         description: what the data sets hold together.
+        without: splits that are left alone: their shards may be unreadable or absent.
     """
 
     settings: DataSettings
     description: Description
+    without: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, settings: DataSettings, how_to_make_it: str = "") -> DataSets:
-        """Describe each data set and join them.
+    def open(cls, settings: DataSettings, how_to_make_it: str = "", without: tuple[str, ...] = ()) -> DataSets:
+        """Describe each data set and join them, ``without`` some splits.
 
         Raises:
             UserError: a data set is missing, is given twice, or holds a field otherwise than another one.
         """
-        sources = _sources(settings, how_to_make_it)
-        made = cls(settings, joined(sources))
+        sources = _sources(settings, how_to_make_it, without)
+        made = cls(settings, joined(sources), without)
         made.__dict__["sources"] = sources
         return made
 
     @cached_property
     def sources(self) -> tuple[Source, ...]:
         """The data sets, looked at when they are first needed: a trained run can do without."""
-        return _sources(self.settings, "")
+        return _sources(self.settings, "", self.without)
 
     def __str__(self) -> str:
         """Return the data sets' places."""
@@ -154,7 +156,7 @@ class DataSets:
                         f"the split {name!r} of the data set {source.folder.place!r} has {found} samples, and "
                         f"dataset.json says {part.samples}: {says}"
                     )
-            if fingerprint(indexes) != source.description.fingerprint:
+            if not self.without and fingerprint(indexes) != source.description.fingerprint:
                 raise UserError(
                     f"the shards of the data set {source.folder.place!r} are not those that dataset.json describes, "
                     f"by their fingerprint: {says}"
@@ -200,14 +202,14 @@ class DataSets:
         return tuple(streams)
 
 
-def _sources(settings: DataSettings, how_to_make_it: str) -> tuple[Source, ...]:
+def _sources(settings: DataSettings, how_to_make_it: str, without: tuple[str, ...]) -> tuple[Source, ...]:
     sources = []
     for name, given in settings.sources.items():
         folder = open_folder(given.data)
         if not folder.exists():
             how = how_to_make_it or "make one with 'descant pack', or try 'descant data demo'"
             raise UserError(f"there is no data set at {folder.place!r}: {how}")
-        sources.append(Source(name, folder, describe(folder)))
+        sources.append(Source(name, folder, describe(folder, without)))
     return tuple(sources)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from descant.callbacks import Callback, Notices, build_callbacks
 from descant.errors import Interrupted, RunError, UserError, nearest
 from descant.files import is_full
-from descant.plugins import load_plugins, read_plugins
+from descant.plugins import Plugin, load_plugins, read_plugins
 from descant.recipe import DataSettings, Recipe, compose, parse_recipe, plugin_names
 from descant.run.folder import RunFolder, plugin_copy
 from descant.run.lock import RunLock
@@ -128,19 +128,39 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
     Raises:
         UserError: in one sentence.
     """
-    plain = compose(recipe, overrides)
+    return launch(*composed(recipe, overrides))
+
+
+def composed(
+    recipe: str, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[Plugin]]:
+    """Return a recipe as plain dicts, its data found from anywhere, and its plugins, which are loaded.
+
+    Raises:
+        UserError: as ``prepare``.
+    """
+    plain = compose(recipe, overrides, values)
     beside = [Path.cwd()]
     if Path(recipe).suffix in (".yaml", ".yml"):
         beside.append(Path(recipe).resolve().parent)
     plain["data"] = DataSettings.parse(plain.get("data")).map_places(absolute_place).plain
     plugins = read_plugins(plugin_names(plain), beside)
     load_plugins(plugins)
+    return plain, plugins
+
+
+def launch(plain: Mapping[str, Any], plugins: Sequence[Plugin], *, tests: bool = True) -> Launch:
+    """Check a composed recipe and claim its run folder; without ``tests`` the test split is left alone.
+
+    Raises:
+        UserError: as ``prepare``.
+    """
     parsed = parse_recipe(plain)
     runner, told = _runner(parsed.run.runner), build_callbacks(parsed.callbacks)
     from descant.loop.checks import check, check_continues
     from descant.loop.experiment import Experiment
 
-    experiment = Experiment.build(parsed)
+    experiment = Experiment.build(parsed, tests=tests)
     check(experiment)
     folder = RunFolder((Path(parsed.run.dir) / parsed.run_name).absolute())
     saved = _spelled_out(parsed, experiment.schedules) | {"plugins": [plugin_copy(plugin) for plugin in plugins]}
@@ -151,7 +171,7 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> Launch:
         if not resumes or parsed.resume:
             folder.write_recipe(saved, plugins)
             experiment.description.write(folder.path)
-    request = RunRequest(saved, str(folder.path), plugins)
+    request = RunRequest(saved, str(folder.path), [*plugins], tests=tests)
     return Launch(dataclasses.replace(parsed, plain=saved), request, runner, folder, resumes, lock, told)
 
 

@@ -52,13 +52,13 @@ class Experiment:
     stop_rules: Mapping[str, StopRule]
 
     @classmethod
-    def build(cls, recipe: Recipe) -> Experiment:
-        """Bind a recipe to its data.
+    def build(cls, recipe: Recipe, *, tests: bool = True) -> Experiment:
+        """Bind a recipe to its data; without ``tests`` to all but its test split.
 
         Raises:
             UserError: a data set is missing, or lacks what the recipe's inputs and tasks read.
         """
-        return cls.bind(recipe, DataSets.open(recipe.data, recipe.data_help))
+        return cls.bind(recipe, DataSets.open(recipe.data, recipe.data_help, () if tests else ("test",)))
 
     @classmethod
     def bind(cls, recipe: Recipe, data: DataSets) -> Experiment:

@@ -36,7 +36,7 @@ def work(
         hide(value, placeholder)
     try:
         load_plugins(request.plugins)
-        experiment = Experiment.build(parse_recipe(request.recipe))
+        experiment = Experiment.build(parse_recipe(request.recipe), tests=request.tests)
         training = Training(experiment, folder, ranks, should_stop)
         writes, world_size = ranks.is_first, ranks.world_size
         record = Record(experiment, folder, training.progress, writes=writes, world_size=world_size, on_row=on_row)

@@ -17,21 +17,21 @@ TEXTS = ("name", "data", "run.name", "run.dir", "run.address")
 """Keys whose values are text even where they look like numbers."""
 
 
-def compose(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def compose(recipe: str, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return a recipe as plain dicts, its overrides applied and its ``${…}`` resolved, but for callbacks'.
 
     ``trunk=NAME`` (likewise sharing and balance) puts another component in the place of the recipe's, and
     ``run=inline`` or ``run=ray`` sets the runner. Any other key is set where it stands; a new task may be added.
-    ``data_help`` only stays with the data that it was written for.
+    ``data_help`` only stays with the data that it was written for. ``values`` are set after the overrides, by key.
 
     Raises:
         UserError: an unknown recipe, a file that is not YAML, an override that is not ``key=value``, or a recipe that
             would run code of others.
     """
-    return resolved(recipe, merge(recipe, overrides))
+    return resolved(recipe, merge(recipe, overrides, values))
 
 
-def merge(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def merge(recipe: str, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what ``compose`` does, with its ``${…}`` as they stand: nothing of the environment is in it.
 
     Raises:
@@ -41,8 +41,9 @@ def merge(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     given = [parse_override(override) for override in overrides]
     check_trusted(recipe, plain, dict(given))
     data = plain.get("data")
+    given += (values or {}).items()
     for key, value in given:
-        _set(plain, key, value)
+        set_key(plain, key, value)
     if plain.get("data") != data and "data_help" not in dict(given):
         plain.pop("data_help", None)
     return plain
@@ -117,7 +118,7 @@ def _hydra(recipe: str) -> Iterator[str]:
         yield file.stem
 
 
-def _set(plain: dict[str, Any], key: str, value: Any) -> None:
+def set_key(plain: dict[str, Any], key: str, value: Any) -> None:
     """Set ``key`` (dotted) in ``plain``; a component's or the runner's short form is spelled out."""
     if key in _COMPONENTS and isinstance(value, str):
         current = plain.get(key)

@@ -40,6 +40,7 @@ KEYS: dict[str, Any] = {
     "callbacks": {},
     "resume": False,
     "trust": False,
+    "tune": None,
 }
 """Every key of a recipe with its default."""
 
@@ -130,6 +131,7 @@ def _checked(plain: Mapping[str, Any]) -> dict[str, Any]:
     full = {**KEYS, **plain, "plugins": plugin_names(plain)}
     for key in ("tasks", "inputs", "callbacks"):
         full[key] = {name: value for name, value in _mapping(key, full[key]).items() if value is not None}
+    del full["tune"]  # what 'descant tune' searches is no part of what is trained
     full |= {"name": as_text(full["name"]), "data_help": str(full["data_help"] or "")}
     if not isinstance(full["seed"], int) or isinstance(full["seed"], bool) or full["seed"] < 0:
         raise UserError(f"seed is {full['seed']!r}: give a whole number from 0")

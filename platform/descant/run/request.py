@@ -20,12 +20,14 @@ class RunRequest:
         plugins: ``{"name": …, "source": …}`` of each plugin file, so that workers need no copy of it; an installed
             module has a name alone.
         hidden: values of environment variables in the recipe, and what is to be written for each.
+        tests: whether the best checkpoint is scored on the test split; without, that split is not even looked at.
     """
 
     recipe: dict[str, Any]
     folder: str
     plugins: list[dict[str, str]] = field(default_factory=list)
     hidden: dict[str, str] = field(default_factory=hidden_variables)
+    tests: bool = True
 
     def to_json(self) -> str:
         """Return the request as one JSON object."""

@@ -64,6 +64,13 @@ def test_linear_floor_is_the_convergence_articles(epochs: int) -> None:
         ({"schedule": "linear"}, "needs the option 'start'"),
         ({"schedule": "linear", "start": "a"}, "weight.start is 'a'"),
         ({"schedule": "step", "start": 1, "every": 0}, "'every' is 0"),
+        ({"schedule": "step", "start": [1, 2], "every": 1}, "'start'"),
+        ({"schedule": "piecewise", "epochs": [0, 2], "values": [1]}, "a value for each"),
+        ({"schedule": "piecewise", "epochs": [1, 2], "values": [1, 2]}, "rising epochs from 0"),
+        ({"schedule": "piecewise", "epochs": [0, 2, 2], "values": [1, 2, 3]}, "rising epochs from 0"),
+        ({"schedule": "piecewise", "epochs": [0, 1.5], "values": [1, 2]}, "whole number"),
+        ({"schedule": "piecewise", "epochs": [], "values": []}, "rising epochs from 0"),
+        ({"schedule": "piecewise", "epochs": 3, "values": [1]}, "'epochs'"),
     ],
 )
 def test_what_has_no_meaning_is_one_sentence(value: Any, said: str) -> None:
@@ -77,5 +84,10 @@ def test_an_interval_that_is_no_whole_number_is_one_sentence(every: Any) -> None
         parse_schedule("weight", {"schedule": "step", "start": 1, "every": every})
 
 
+def test_pieces_hold_from_their_epoch_to_the_next() -> None:
+    schedule = parse_schedule("weight", {"schedule": "piecewise", "epochs": [0, 2, 5], "values": [1.0, 0.5, 3]})
+    assert [schedule.at(epoch, 7) for epoch in range(7)] == [1.0, 1.0, 0.5, 0.5, 0.5, 3.0, 3.0]
+
+
 def test_all_are_known_by_name() -> None:
-    assert schedules.names() == ["constant", "cosine", "linear", "linear_floor", "step"]
+    assert schedules.names() == ["constant", "cosine", "linear", "linear_floor", "piecewise", "step"]

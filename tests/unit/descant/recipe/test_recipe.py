@@ -10,7 +10,7 @@ import pytest
 
 from descant.errors import UserError
 from descant.recipe import Recipe, RunSettings, compose, differences, parse_recipe
-from descant.recipe.compose import _set as set_key
+from descant.recipe.compose import set_key
 from descant.schedules import Constant
 
 PLAIN: dict[str, Any] = {

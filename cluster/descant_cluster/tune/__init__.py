@@ -1,0 +1,1 @@
+"""Studies on Ray Tune: trials side by side, their schedulers and what proposes them."""
