@@ -101,9 +101,9 @@ def test_no_trial_looks_at_the_test_split(recipe: Path, tmp_path: Path) -> None:
             assert run(job)[0] == "finished"  # the order of samples is another one, so its numbers are too
         else:
             assert run(job) == expected
+            with pytest.raises(UserError):  # as every other command does, that one looks at all splits
+                prepare(str(recipe), [f"data={place}", f"run.dir={tmp_path}", "run.name=plain"])
         assert {row["split"] for row in read_rows(Path(job.folder) / "metrics.jsonl")} == {"train", "validation"}
-        with pytest.raises(UserError):
-            prepare(str(recipe), [f"data={place}", f"run.dir={tmp_path}", "run.name=plain"])
 
 
 def test_a_told_trial_stops_at_once_with_a_checkpoint(recipe: Path, tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def failures(found: Results) -> list[str]:
         why: dict[str, list[str]] = {}
         for trial in found.failed:
             why.setdefault(trial.errors[-1] if trial.errors else "no reason given", []).append(str(trial.number))
-        which = "; ".join(f"trial {', '.join(numbers)}: {error}" for error, numbers in [*why.items()][:3])
+        first = [*why.items()][:3]
+        which = "; ".join(f"trial{'s' * (len(of) > 1)} {', '.join(of)}: {error}" for error, of in first)
         more = f"; and {len(why) - 3} more reasons" if len(why) > 3 else ""
         raised = found.plan.settings.retries + 1
         told.append(
