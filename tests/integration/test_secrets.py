@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from descant.cli.main import main
+from descant.tune.planning import make_plan
+from descant.tune.trial import Job
 from support import mel_data_set
 
 SECRET = "hunter2-öffne-dich"
@@ -37,6 +41,13 @@ class Keyed(Classification):
         super().__init__(*given, **options)
         if not key.endswith("dich"):
             raise ValueError(f"the service refuses the key {key}")
+"""
+
+TUNE = "{space: {tasks.keyed.weight: {uniform: [0.1, 0.5]}}, trials: 1}"
+TRIAL = """
+import sys
+from descant.tune.trial import Job, run_trial, train_here
+run_trial(Job.from_json(sys.argv[1]), train_here, print)
 """
 
 
@@ -82,3 +93,13 @@ def test_an_error_does_not_say_it(
     monkeypatch.delenv("DESCANT_TEST_KEY")
     assert main(["train", "recipe.yaml"]) == 2
     assert "DESCANT_TEST_KEY" in capsys.readouterr().err
+
+
+def test_no_file_of_a_trial_in_another_process_holds_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan("recipe.yaml", ["run.runner=ray", f"run.dir={here / 'runs'}", "run.name=study", f"tune={TUNE}"])
+    folder = plan.folder / "trials" / "0000"
+    params = {"tasks.keyed.weight": 0.2}
+    sent = Job(0, params, plan.recipe_of(0, params), str(folder), plan.plugins).to_json()
+    trial = subprocess.run([sys.executable, "-c", TRIAL, sent], capture_output=True, text=True, timeout=300)
+    assert trial.returncode == 0, trial.stderr
+    assert leaks(folder) == [] and "hunter2" not in trial.stdout + trial.stderr

@@ -14,6 +14,8 @@ from descant.errors import UserError
 from descant.launch.prepare import Runner as AnyRunner
 from descant.launch.prepare import launch
 from descant.plugins import load_plugins
+from descant.recipe.interpolation import resolved
+from descant.redaction import hidden_variables, hide
 from descant.report.files import read_object
 from descant.run.lock import RunLock
 from descant.run.log import Row
@@ -41,7 +43,7 @@ class Job:
         params: the values that it begins with.
         recipe: composed with them; its ``run`` names the run folder.
         folder: that folder.
-        plugins: as in a RunRequest.
+        plugins, hidden: as in a RunRequest.
     """
 
     number: int
@@ -49,6 +51,7 @@ class Job:
     recipe: dict[str, Any]
     folder: str
     plugins: list[dict[str, str]] = field(default_factory=list)
+    hidden: dict[str, str] = field(default_factory=hidden_variables)
 
     def to_json(self) -> str:
         """Return the job as one JSON object."""
@@ -134,11 +137,14 @@ def run_trial(job: Job, runner: Runner, report: Callable[[Evaluation], None]) ->
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     _wait_for(folder)
+    for value, placeholder in job.hidden.items():
+        hide(value, placeholder)
     load_plugins(job.plugins)
     note_start(folder, job.number, job.params)
     while True:
         adopt(folder)
-        recipe = record(folder)["recipe"] or job.recipe
+        handed = record(folder)["recipe"]
+        recipe = resolved(str(folder), handed) if handed else job.recipe
         resumes = (folder / "recipe.yaml").exists()
         watch = Watch(folder, report)
         made = launch({**recipe, "resume": resumes}, job.plugins, tests=False)
