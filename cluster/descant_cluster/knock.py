@@ -69,7 +69,8 @@ def _ask(address: str, place: str, token: str | None) -> bool:
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
                 return False
-            raise RunError(silent(address, f"what listens there is none: {error.code().name.lower()}")) from error
+            said = f"what listens there is none, or speaks {'no TLS' if files else 'TLS'}: {error.code().name.lower()}"
+            raise RunError(silent(address, said)) from error
     return True
 
 

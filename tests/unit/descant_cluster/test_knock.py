@@ -28,5 +28,7 @@ def test_what_ray_resolves_itself_is_left_to_it() -> None:
 def test_what_is_no_ray_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
-        with pytest.raises(RunError, match=r"^no Ray cluster answers at .* \(what listens there is none: "):
+        with pytest.raises(
+            RunError, match=r"^no Ray cluster answers at .* \(what listens there is none, or speaks TLS"
+        ):
             check_let_in(f"127.0.0.1:{server.getsockname()[1]}", Access({}))
