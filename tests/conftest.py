@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# A shell starts what it runs in the background deaf to Ctrl-C, and so would be all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before the packages are imported: their annotated shapes and types are then checked at every call.
 install_import_hook(["descant", "descant_tasks"], "checking.checked")
