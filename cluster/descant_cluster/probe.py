@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from descant.files import is_full
 from descant.recipe import DataSettings
 from descant.run.request import RunRequest
 
+logger = logging.getLogger("descant")
 _ROOM_BYTES = 4 * 2**20  # what a node must be able to write
 _PATIENCE_S = 120.0
 
@@ -80,7 +82,7 @@ def probe(request: RunRequest) -> None:
 
 
 def _ask(question: Question) -> Mapping[str, str | None]:
-    """Return each node's answer, by its address."""
+    """Return each node's answer, by its address; one that the cluster loses meanwhile is named and has none."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -95,6 +97,8 @@ def _ask(question: Question) -> Mapping[str, str | None]:
     for name, answer in asked.items():
         try:
             answers[name] = ray.get(answer, timeout=_PATIENCE_S)
+        except ray.exceptions.TaskUnschedulableError:
+            logger.warning("the node %s is gone: the run goes to the others", name)
         except Exception as error:  # of any kind: it could not even be asked
             words = str(getattr(error, "cause", None) or error).strip().splitlines()
             raise RunError(
