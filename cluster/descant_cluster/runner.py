@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import shutil
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from descant.run.failure import Failure, clear_failure
 from descant.run.follow import RowFollower
 from descant.run.request import RunRequest
 from descant.run.stopping import StopFile, on_interrupt
+from descant_cluster.fit import Fit, scratch_folder
 from descant_cluster.probe import probe
 from descant_cluster.session import cluster
 from descant_cluster.settings import Placement
@@ -75,10 +74,10 @@ def train_on_workers(
     folder = Path(request.folder)
     clear_failure(folder)
     follower = RowFollower(folder / "metrics.jsonl")
-    with _scratch(folder) as scratch, _stop_file(folder) as stop:
+    with scratch_folder(folder) as scratch, _stop_file(folder) as stop:
         losses, told_lost = RowFollower(scratch / LOST), _LossTeller(folder.name, on_lost)
         with on_interrupt(stop.request):
-            fit = _Fit(request, placement, gpus_per_worker)
+            fit = Fit(_trainer(request, placement, gpus_per_worker).fit)
             while fit.is_running(POLL_S) and Failure.read(folder) is None:
                 _pass_on(follower, on_row)
                 _pass_on(losses, told_lost)
@@ -88,7 +87,7 @@ def train_on_workers(
     _raise_problem(folder, fit, placement, stop.was_requested)
 
 
-def _raise_problem(folder: Path, fit: _Fit, placement: Placement, asked_to_stop: bool) -> None:
+def _raise_problem(folder: Path, fit: Fit, placement: Placement, asked_to_stop: bool) -> None:
     failure = Failure.read(folder)
     if failure is not None:
         raise failure.exception()
@@ -99,18 +98,6 @@ def _raise_problem(folder: Path, fit: _Fit, placement: Placement, asked_to_stop:
 
 
 @contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """Yield a folder that Ray Train writes its own records to; they are gone with the run."""
-    scratch = folder / ".ray"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-@contextmanager
 def _stop_file(folder: Path) -> Iterator[StopFile]:
     stop = StopFile(folder)
     stop.clear()
@@ -118,30 +105,6 @@ def _stop_file(folder: Path) -> Iterator[StopFile]:
         yield stop
     finally:
         stop.clear()
-
-
-class _Fit:
-    """Ray Train's ``fit`` in a thread of its own.
-
-    ``fit`` blocks, and in the main thread it would take Ctrl-C as the order to kill the workers.
-    """
-
-    def __init__(self, request: RunRequest, placement: Placement, gpus_per_worker: float) -> None:
-        self.error: BaseException | None = None
-        self._trainer = _trainer(request, placement, gpus_per_worker)
-        self._thread = threading.Thread(target=self._run, name="ray-train-fit", daemon=True)
-        self._thread.start()
-
-    def is_running(self, wait_s: float) -> bool:
-        """Wait up to ``wait_s`` for the end and return whether it has not come."""
-        self._thread.join(wait_s)
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            self._trainer.fit()
-        except BaseException as error:  # handed to the thread that waits
-            self.error = error
 
 
 def _trainer(request: RunRequest, placement: Placement, gpus_per_worker: float) -> Any:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import threading
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from descant.errors import RunError
 from descant.run.stopping import on_interrupt
 from descant.tune.progress import Listener
 from descant.tune.study import Study
+from descant_cluster.fit import Fit, scratch_folder
 from descant_cluster.session import cluster
 from descant_cluster.tune.room import Room
 
@@ -51,51 +49,19 @@ def tune_on_ray(study: Study, listener: Listener) -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logger.info("joining the Ray cluster" if room.run.address else "starting Ray on this machine")
-    with _scratch(study.folder) as scratch, cluster(room) as resources, on_interrupt(study.stop):
+    with scratch_folder(study.folder) as scratch, cluster(room) as resources, on_interrupt(study.stop):
         slots = room.slots(study.plan, resources)
         if study.plan.base.trainer.loader_workers is None:
             study.trainer = {"loader_workers": room.loader_workers(slots)}
         logger.info("%d trials to train, %d side by side", study.open_trials(), slots)
-        fit = _Fit(_tuner(study, room, slots, resources, scratch, listener))
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told in a sentence
+        # Members of a population never leave their process here.
+        warnings.filterwarnings("ignore", "Consider boosting PBT performance")
+        fit = Fit(_tuner(study, room, slots, resources, scratch, listener).fit)
         while fit.is_running(POLL_S):
             pass
     if fit.error is not None and not study.is_stopping():
         raise RunError(f"Ray Tune ended the study: {type(fit.error).__name__}: {fit.error}") from fit.error
-
-
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    scratch = folder / ".ray"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-class _Fit:
-    """Ray Tune's ``fit`` in a thread of its own: in the main one it would take Ctrl-C as the order to kill trials."""
-
-    def __init__(self, tuner: Any) -> None:
-        self.error: BaseException | None = None
-        self._tuner = tuner
-        self._thread = threading.Thread(target=self._run, name="ray-tune-fit", daemon=True)
-        self._thread.start()
-
-    def is_running(self, wait_s: float) -> bool:
-        """Wait up to ``wait_s`` for the end and return whether it has not come."""
-        self._thread.join(wait_s)
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        # Of populations, whose members never leave their process here.
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told in a sentence
-        warnings.filterwarnings("ignore", "Consider boosting PBT performance")
-        try:
-            self._tuner.fit()
-        except BaseException as error:  # handed to the thread that waits
-            self.error = error
 
 
 def _name(trial: Any) -> str:
