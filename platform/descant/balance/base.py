@@ -144,7 +144,7 @@ class GramianBalancer(Balancer):
     needs_angles: ClassVar[bool] = False
     """Whether it goes by the angles to the main task's gradient alone, not by lengths too."""
     needs = "the gradients' Gramian"
-    cost = "little"
+    cost = "little (of parameters, a pass for each task)"
 
     def weights(self, signals: Signals) -> Float[torch.Tensor, P]:
         """Return the weight of each task that the step teaches, float64; called once a step, in the order of steps."""
